@@ -1,0 +1,3 @@
+//! A thin, typed client for Consul's HTTP API.
+
+pub mod access;

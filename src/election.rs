@@ -1,0 +1,6 @@
+//! Pure: the election of one group. No clock, no I/O, no async, no randomness but a seed.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod call;
+pub mod lease;
+pub mod time;

@@ -1,0 +1,163 @@
+//! Pure: what the election asks of Consul, and what it takes for an answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::election::time::Timestamp;
+
+/// The flag that marks a key as a lock: `LockFlagValue` of Consul's `api/lock.go`.
+pub const LOCK_FLAG: u64 = 0x2ddc_cbc0_58a5_0c18;
+
+/// The name Consul gave a session.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Wraps an id as Consul wrote it.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// Returns the id as Consul wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A key as Consul holds it (`/v1/kv/:key`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The value; `None` is JSON null and means the same as an empty one.
+    pub value: Option<Vec<u8>>,
+    /// Opaque to Consul; [`LOCK_FLAG`] on every lock.
+    pub flags: u64,
+    /// The session that holds the lock.
+    pub session: Option<SessionId>,
+    /// The raft index of the last change.
+    pub modify_index: u64,
+}
+
+/// The answer to one read of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRead {
+    /// `X-Consul-Index`: what the next blocking read waits on. Never 0.
+    pub index: u64,
+    /// The key, or `None` where there is none.
+    pub entry: Option<Entry>,
+}
+
+/// Names one request, so that an answer that nobody waits for any more can be told from one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpId(pub u64);
+
+/// A request to Consul about the one group's session and trigger key.
+///
+/// TTL, lock-delay, checks, key and value never change while a group runs; whoever carries the call
+/// out knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Creates a session of this name, bound to health.
+    CreateSession {
+        /// Unique to the process, so that a session whose creation was never answered can be found.
+        name: String,
+    },
+    /// Looks for a live session of this name.
+    FindSession {
+        /// As given to [`Call::CreateSession`].
+        name: String,
+    },
+    /// Resets the session's TTL. Proves nothing about the lock.
+    RenewSession(SessionId),
+    /// Destroys the session.
+    DestroySession(SessionId),
+    /// Asks how long Consul keeps others out when this session dies.
+    SessionLockDelay(SessionId),
+    /// Reads the trigger key with `?consistent`.
+    Read,
+    /// Waits with `?stale` until the trigger key is newer than `index`. Only a hint.
+    Watch {
+        /// The last index seen, at least 1.
+        index: u64,
+    },
+    /// Puts a value without a session where no key is, so that there is an index to check against.
+    MarkVacant,
+    /// Takes the lock if the key is still as it was at `index`.
+    Acquire {
+        /// Who takes it.
+        session: SessionId,
+        /// The key's modify index when it was seen free.
+        index: u64,
+    },
+    /// Writes value and flag once more if the session still holds the lock.
+    Restore(SessionId),
+    /// Gives the lock up: the key stays, with the flag, empty and without a session.
+    Release(SessionId),
+}
+
+/// What Consul said to a [`Call`] that it carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Call::CreateSession`].
+    Created(SessionId),
+    /// To [`Call::FindSession`].
+    Found(Option<SessionId>),
+    /// To [`Call::SessionLockDelay`]; `None` when the session is gone.
+    LockDelay(Option<Duration>),
+    /// To [`Call::Read`] and [`Call::Watch`].
+    Key(KeyRead),
+    /// To everything else: it was done.
+    Done,
+}
+
+/// Why a [`Call`] has no [`Answer`], with Consul's own words where it said any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What follows from it.
+    pub kind: FailureKind,
+    /// For the operator: what we were doing and what Consul said.
+    pub message: String,
+}
+
+/// What follows from a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The session does not exist (any more).
+    SessionGone,
+    /// No session can be had: the health check is not registered.
+    CheckMissing,
+    /// No session can be had: the health check or the node is critical.
+    CheckCritical,
+    /// The lock is held by another session.
+    Held,
+    /// The lock is nobody's, and refused until the last holder's lock-delay is over.
+    LockDelayed,
+    /// The key is no longer as it was seen.
+    Changed,
+    /// The ACL refuses it.
+    Denied,
+    /// No usable answer: timeout, connection, 5xx, 429, garbage. It may have been carried out.
+    Unavailable,
+    /// Consul understood and will refuse it again.
+    Refused,
+}
+
+/// A request on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Its name.
+    pub op: OpId,
+    /// When it was handed out, which is never after it was sent.
+    pub issued_at: Timestamp,
+}

@@ -1,0 +1,141 @@
+//! Pure: how long a leader may act without hearing from Consul.
+//!
+//! # The argument
+//!
+//! Let D be the lock-delay, T the session's TTL, and c the instant at which the request was *sent*
+//! whose answer last proved that our session holds the key. Consul read the key after c, so the
+//! session was alive at some instant after c. A session lives at least T after its last renewal,
+//! and when it dies, for any reason, Consul refuses the lock to everybody for D
+//! (<https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions>). So nobody can hold
+//! the lock before `c + D`. Our address is gone by then:
+//!
+//! - the daemon removes it at [`Lease::end`], which is earlier by a margin for clock rate (1 %) and
+//!   for the time that removing takes, and
+//! - the kernel removes it by itself, because it is only ever lent to it for
+//!   [`Lease::kernel_lifetime`], whole seconds that are over, lateness included, before `c + D`.
+
+use std::time::Duration;
+
+use crate::election::time::Timestamp;
+
+/// How late the kernel may be in removing an address whose lifetime of at most
+/// [`MAX_KERNEL_LIFETIME`] seconds is over (measured bound).
+pub const KERNEL_LATENESS: Duration = Duration::from_millis(1300);
+
+/// The longest lifetime, in seconds, for which [`KERNEL_LATENESS`] holds.
+pub const MAX_KERNEL_LIFETIME: u64 = 15;
+
+/// The smallest lock-delay with which the kernel's hand alone keeps the promise.
+pub const STRICT_LOCK_DELAY: Duration = Duration::from_millis(2500);
+
+/// The numbers of a group that a lease is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    lock_delay: Duration,
+    ttl: Duration,
+    manage_vip: bool,
+}
+
+impl Terms {
+    /// Fixes the terms of a group that holds its own address.
+    pub const fn managed(lock_delay: Duration, ttl: Duration) -> Self {
+        Self { lock_delay, ttl, manage_vip: true }
+    }
+
+    /// Fixes the terms of a group whose address others move, by watching Consul.
+    ///
+    /// There is no address to protect, so leadership is what Consul says, until the session may
+    /// have died unheard.
+    pub const fn companion(lock_delay: Duration, ttl: Duration) -> Self {
+        Self { lock_delay, ttl, manage_vip: false }
+    }
+
+    /// Returns the lock-delay.
+    pub const fn lock_delay(&self) -> Duration {
+        self.lock_delay
+    }
+
+    /// Returns how long after the confirm the lock is certainly nobody else's.
+    pub fn span(&self) -> Duration {
+        if self.manage_vip { self.lock_delay.min(self.ttl) } else { self.ttl }
+    }
+
+    /// Returns what is cut off the span: 1 % of clock rate, and the time that removing takes.
+    pub fn margin(&self) -> Duration {
+        Duration::from_millis(50) + self.span() / 100
+    }
+
+    /// Returns the time from one confirm to the next, which is also each confirm's timeout.
+    pub fn confirm_interval(&self) -> Duration {
+        if !self.manage_vip {
+            return self.ttl / 4;
+        }
+        let kernel = Duration::from_secs(self.kernel_lifetime(self.span()).unwrap_or(1));
+        (self.lock_delay / 4).min(self.ttl / 4).min(kernel / 3)
+    }
+
+    /// Returns the seconds for which the kernel may be given the address when `left` of the span
+    /// is left, or `None` when it must not be given any more.
+    fn kernel_lifetime(&self, left: Duration) -> Option<u64> {
+        match left.saturating_sub(KERNEL_LATENESS).as_secs().min(MAX_KERNEL_LIFETIME) {
+            // Whole seconds cannot be shorter. The daemon's own hand removes the address in time;
+            // the kernel's may be late, which is why this lock-delay draws a warning.
+            0 if self.lock_delay < STRICT_LOCK_DELAY => Some(1),
+            0 => None,
+            seconds => Some(seconds),
+        }
+    }
+}
+
+/// The time a leader may act without hearing from Consul.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    terms: Terms,
+    confirmed_at: Timestamp,
+}
+
+impl Lease {
+    /// Starts a lease from a confirm whose request was sent at `confirmed_at` or later.
+    pub const fn new(terms: Terms, confirmed_at: Timestamp) -> Self {
+        Self { terms, confirmed_at }
+    }
+
+    /// Returns when the confirming request was sent.
+    pub const fn confirmed_at(&self) -> Timestamp {
+        self.confirmed_at
+    }
+
+    /// Returns the instant at which the address must be off.
+    pub fn end(&self) -> Timestamp {
+        self.confirmed_at + self.terms.span().saturating_sub(self.terms.margin())
+    }
+
+    /// Returns whether the address may be up at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.end()
+    }
+
+    /// Returns the time left at `now`.
+    pub fn left(&self, now: Timestamp) -> Duration {
+        self.end().since(now)
+    }
+
+    /// Returns the seconds for which the kernel may be given the address at `now`, or `None` when
+    /// it must not be given any more.
+    pub fn kernel_lifetime(&self, now: Timestamp) -> Option<u64> {
+        if !self.is_live(now) {
+            return None;
+        }
+        self.terms.kernel_lifetime((self.confirmed_at + self.terms.span()).since(now))
+    }
+
+    /// Returns the last instant at which the kernel may be given at least one second more.
+    pub fn last_refresh(&self) -> Timestamp {
+        let reserve = KERNEL_LATENESS + Duration::from_secs(1);
+        if self.terms.lock_delay < STRICT_LOCK_DELAY {
+            self.end()
+        } else {
+            self.confirmed_at + self.terms.span().saturating_sub(reserve)
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Decides through Consul which Linux host holds a virtual IP, and moves it there.
+//!
+//! Three kinds of code, and each file is one of them: **pure** ([`election`], parts of [`vip`] and
+//! [`config`]), **driver** ([`driver`]) and **applier** (`vip::task`). `ARCHITECTURE.md` has the map.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod consul;
+pub mod election;
