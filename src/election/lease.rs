@@ -50,6 +50,16 @@ impl Terms {
         Self { lock_delay, ttl, manage_vip: false }
     }
 
+    /// Returns whether the address is ours to hold.
+    pub const fn is_managed(&self) -> bool {
+        self.manage_vip
+    }
+
+    /// Returns the session's TTL.
+    pub const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// Returns the lock-delay.
     pub const fn lock_delay(&self) -> Duration {
         self.lock_delay
@@ -98,6 +108,11 @@ impl Lease {
     /// Starts a lease from a confirm whose request was sent at `confirmed_at` or later.
     pub const fn new(terms: Terms, confirmed_at: Timestamp) -> Self {
         Self { terms, confirmed_at }
+    }
+
+    /// Returns the terms it was made from.
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Returns when the confirming request was sent.

@@ -1,0 +1,395 @@
+//! Pure: the election machine of one group. `step(now, event)` in, actions out.
+//!
+//! ```text
+//! Clearing ─► Preflight ─► Joining ─► Standby ◄──► Leading
+//!                             ▲          │            │
+//!                             └──────────┴─ Resigning ┘─► Stopped
+//! ```
+//!
+//! Events change what the machine knows; [`settle`](Machine::step) then takes every transition that
+//! follows, and hands out every request that is due. At most one request of a kind is under way,
+//! and an answer that no slot waits for is dropped.
+
+mod attempt;
+mod joining;
+mod leading;
+mod member;
+mod resigning;
+mod standby;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use self::attempt::Attempt;
+use self::joining::Joining;
+use self::member::{Member, Part};
+use self::resigning::Resigning;
+use crate::election::backoff::Backoff;
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending};
+use crate::election::key::KeyState;
+use crate::election::lease::Terms;
+use crate::election::status::{Doing, Ending, Outcome, Phase, Status, Trouble};
+use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
+use crate::election::time::Timestamp;
+
+/// The timeout of every request that is neither a confirm nor a watch.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What one group's machine is made from.
+#[derive(Clone, Debug)]
+pub struct Params {
+    /// TTL, lock-delay, and whether the address is ours to hold.
+    pub terms: Terms,
+    /// The value that names this host in the trigger key.
+    pub value: String,
+    /// Unique to this group and process: what our sessions' names begin with.
+    pub session_name: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// [`Machine::deadline`] has come.
+    DeadlineReached,
+    /// A request was answered, or failed.
+    Completed {
+        /// As in [`Action::Call`].
+        op: OpId,
+        /// What came of it.
+        result: Result<Answer, Failure>,
+    },
+    /// The kernel's word on the address.
+    Vip(VipReport),
+    /// Give everything up and stop.
+    Stop,
+}
+
+/// What the driver must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Carry the call out, at once, and come back with [`Event::Completed`] before `timeout` is
+    /// over.
+    Call {
+        /// To be handed back.
+        op: OpId,
+        /// What to ask.
+        call: Call,
+        /// Bounds the whole request.
+        timeout: Duration,
+    },
+}
+
+/// Why [`Machine::step`] wants to be called at a deadline. A stuck timer names itself in the trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeadlineReason {
+    /// The lease ends.
+    LeaseEnd,
+    /// The lock must be confirmed.
+    Confirm,
+    /// The session must be renewed.
+    Renew,
+    /// A pause before another try is over.
+    Retry,
+    /// An unclean ending has been waited out.
+    WaitedOut,
+}
+
+/// The election of one group.
+#[derive(Debug)]
+pub struct Machine {
+    core: Core,
+    role: Role,
+}
+
+/// What every role shares.
+#[derive(Debug)]
+struct Core {
+    params: Params,
+    rng: fastrand::Rng,
+    ops: u64,
+    sessions: u64,
+    stopping: bool,
+    /// `None` when the address is not ours to hold.
+    vip: Option<Vip>,
+    /// Not before: a host that could not hold the address lets others go first.
+    campaign_after: Timestamp,
+    /// The largest lock-delay of any holder seen: how long another leader may act unheard.
+    others_lock_delay: Duration,
+    ending: Option<Ending>,
+    overwritten: u64,
+    troubles: BTreeMap<Doing, Trouble>,
+    actions: Vec<Action>,
+}
+
+/// The last order for the address, and what came back.
+#[derive(Debug)]
+struct Vip {
+    order: VipOrder,
+    report: Option<VipReport>,
+}
+
+#[derive(Debug)]
+enum Role {
+    Clearing,
+    Preflight { read: Attempt, backoff: Backoff },
+    Joining(Joining),
+    Member(Box<Member>),
+    Resigning(Resigning),
+    Stopped(Outcome),
+}
+
+impl Machine {
+    /// Starts a machine that has not yet talked to Consul. With managed terms it first waits for
+    /// a report that says no address of ours is up.
+    pub fn start(params: Params, now: Timestamp, seed: u64) -> (Self, Vec<Action>) {
+        let vip = params.terms.is_managed().then_some(Vip {
+            order: VipOrder { version: 0, target: VipTarget::Absent },
+            report: None,
+        });
+        let core = Core {
+            params,
+            rng: fastrand::Rng::with_seed(seed),
+            ops: 0,
+            sessions: 0,
+            stopping: false,
+            vip,
+            campaign_after: now,
+            others_lock_delay: Duration::ZERO,
+            ending: None,
+            overwritten: 0,
+            troubles: BTreeMap::new(),
+            actions: Vec::new(),
+        };
+        let mut machine = Self { core, role: Role::Clearing };
+        machine.settle(now);
+        let actions = machine.core.take_actions();
+        (machine, actions)
+    }
+
+    /// Applies one event and returns everything the driver must do because of it.
+    pub fn step(&mut self, now: Timestamp, event: Event) -> Vec<Action> {
+        match event {
+            Event::DeadlineReached => {}
+            Event::Completed { op, result } => self.completed(now, op, result),
+            Event::Vip(report) => {
+                if let Some(vip) = &mut self.core.vip {
+                    vip.report = Some(report);
+                }
+            }
+            Event::Stop => self.core.stopping = true,
+        }
+        self.settle(now);
+        self.core.take_actions()
+    }
+
+    /// Returns when, and why, [`step`](Self::step) must be called with [`Event::DeadlineReached`].
+    pub fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
+        let mut deadlines = Vec::new();
+        match &self.role {
+            Role::Clearing | Role::Stopped(_) => {}
+            Role::Preflight { read, .. } => deadlines.extend(read.deadline(DeadlineReason::Retry)),
+            Role::Joining(joining) => deadlines.extend(joining.deadline()),
+            Role::Member(member) => member.deadlines(&self.core, &mut deadlines),
+            Role::Resigning(resigning) => deadlines.extend(resigning.deadline()),
+        }
+        deadlines.into_iter().min()
+    }
+
+    /// Returns what the VIP task should make true now.
+    pub fn vip_order(&self) -> Option<VipOrder> {
+        self.core.vip.as_ref().map(|vip| vip.order)
+    }
+
+    /// Returns the machine as others may see it.
+    pub fn status(&self) -> Status {
+        let member = match &self.role {
+            Role::Member(member) => Some(member),
+            Role::Clearing
+            | Role::Preflight { .. }
+            | Role::Joining(_)
+            | Role::Resigning(_)
+            | Role::Stopped(_) => None,
+        };
+        Status {
+            phase: match &self.role {
+                Role::Clearing => Phase::Clearing,
+                Role::Preflight { .. } => Phase::Preflight,
+                Role::Joining(_) => Phase::Joining,
+                Role::Member(member) => match &member.part {
+                    Part::Standby(_) => Phase::Standby,
+                    Part::Leading(leading) => Phase::Leading(leading.lease),
+                },
+                Role::Resigning(_) => Phase::Resigning,
+                Role::Stopped(outcome) => Phase::Stopped(outcome.clone()),
+            },
+            session: match &self.role {
+                Role::Member(member) => Some(member.session.id.clone()),
+                Role::Resigning(resigning) => Some(resigning.session.clone()),
+                Role::Clearing
+                | Role::Preflight { .. }
+                | Role::Joining(_)
+                | Role::Stopped(_) => None,
+            },
+            holder: member.and_then(|member| member.holder()),
+            ending: self.core.ending.clone(),
+            blocker: self.core.blocker().cloned(),
+            trouble: self.core.troubles.values().max_by_key(|trouble| trouble.severity()).cloned(),
+            not_a_lock: member.and_then(|member| member.not_a_lock()),
+            overwritten: self.core.overwritten,
+        }
+    }
+
+    fn completed(&mut self, now: Timestamp, op: OpId, result: Result<Answer, Failure>) {
+        let core = &mut self.core;
+        let next = match &mut self.role {
+            Role::Clearing | Role::Stopped(_) => None,
+            Role::Preflight { read, backoff } => match read.take(op) {
+                Some(_) => preflight_answered(core, now, read, backoff, result),
+                None => None,
+            },
+            Role::Joining(joining) => joining.completed(core, now, op, result),
+            Role::Member(member) => member.completed(core, now, op, result),
+            Role::Resigning(resigning) => resigning.completed(core, now, op, result),
+        };
+        if let Some(role) = next {
+            self.role = role;
+        }
+    }
+
+    /// Takes every transition that follows from what is known, then hands out what is due.
+    fn settle(&mut self, now: Timestamp) {
+        self.core.order(&self.role);
+        while let Some(role) = self.next_role(now) {
+            self.role = role;
+            self.core.order(&self.role);
+        }
+        self.core.order(&self.role);
+        let core = &mut self.core;
+        match &mut self.role {
+            Role::Clearing | Role::Stopped(_) => {}
+            Role::Preflight { read, .. } => {
+                read.send_if_due(core, now, CALL_TIMEOUT, || Call::Read);
+            }
+            Role::Joining(joining) => joining.send(core, now),
+            Role::Member(member) => member.send(core, now),
+            Role::Resigning(resigning) => resigning.send(core, now),
+        }
+    }
+
+    fn next_role(&mut self, now: Timestamp) -> Option<Role> {
+        let core = &mut self.core;
+        match &mut self.role {
+            Role::Stopped(_) => None,
+            Role::Clearing if !core.vip_is_off() => None,
+            Role::Clearing | Role::Preflight { .. } if core.stopping => {
+                Some(Role::Stopped(Outcome::Stopped))
+            }
+            Role::Clearing => {
+                Some(Role::Preflight { read: Attempt::Due(now), backoff: Backoff::default() })
+            }
+            Role::Preflight { .. } => None,
+            Role::Joining(joining) => joining.next_role(core),
+            Role::Member(member) => member.next_role(core, now),
+            Role::Resigning(resigning) => resigning.next_role(core, now),
+        }
+    }
+}
+
+/// As the Go tool does: what is no lock is not touched, and no session is made for it.
+fn preflight_answered(
+    core: &mut Core,
+    now: Timestamp,
+    read: &mut Attempt,
+    backoff: &mut Backoff,
+    result: Result<Answer, Failure>,
+) -> Option<Role> {
+    core.note(Doing::Reading, &result);
+    if let Ok(Answer::Key(key)) = result {
+        return Some(match KeyState::of(key.entry.as_ref()) {
+            KeyState::NotALock { flags } => Role::Stopped(Outcome::NotALock { flags }),
+            KeyState::Missing
+            | KeyState::Held { .. }
+            | KeyState::Released { .. }
+            | KeyState::Abandoned { .. } => Role::Joining(Joining::new(now)),
+        });
+    }
+    *read = Attempt::Due(now + backoff.next(&mut core.rng));
+    None
+}
+
+impl Core {
+    /// Hands a request out.
+    fn call(&mut self, now: Timestamp, timeout: Duration, call: Call) -> Pending {
+        self.ops += 1;
+        let op = OpId(self.ops);
+        self.actions.push(Action::Call { op, call, timeout });
+        Pending { op, issued_at: now }
+    }
+
+    fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Makes the order follow the role.
+    fn order(&mut self, role: &Role) {
+        let Some(vip) = &mut self.vip else { return };
+        let target = match role {
+            Role::Member(member) => match &member.part {
+                Part::Leading(leading) => VipTarget::HeldUntil(leading.lease),
+                Part::Standby(_) => VipTarget::Absent,
+            },
+            Role::Clearing
+            | Role::Preflight { .. }
+            | Role::Joining(_)
+            | Role::Resigning(_)
+            | Role::Stopped(_) => VipTarget::Absent,
+        };
+        let turned = matches!(target, VipTarget::Absent)
+            != matches!(vip.order.target, VipTarget::Absent);
+        vip.order.version += u64::from(turned);
+        vip.order.target = target;
+    }
+
+    /// Whether the kernel has said, since we last asked for it, that our address is off.
+    fn vip_is_off(&self) -> bool {
+        let Some(vip) = &self.vip else { return true };
+        matches!(vip.order.target, VipTarget::Absent)
+            && vip.report.as_ref().is_some_and(|report| {
+                report.version >= vip.order.version && !report.held
+            })
+    }
+
+    /// Why the address cannot be held here, by a report that answers the newest order.
+    fn blocker(&self) -> Option<&Blocker> {
+        let vip = self.vip.as_ref()?;
+        vip.report.as_ref().filter(|report| report.version >= vip.order.version)?.blocker.as_ref()
+    }
+
+    /// Keeps account of what goes wrong, by what we were doing.
+    fn note(&mut self, doing: Doing, result: &Result<Answer, Failure>) {
+        match result {
+            Ok(_) => {
+                self.troubles.remove(&doing);
+            }
+            Err(failure) => match failure.kind {
+                // Answers, not troubles.
+                FailureKind::SessionGone
+                | FailureKind::Held
+                | FailureKind::LockDelayed
+                | FailureKind::Changed => {
+                    self.troubles.remove(&doing);
+                }
+                FailureKind::CheckMissing
+                | FailureKind::CheckCritical
+                | FailureKind::Denied
+                | FailureKind::Unavailable
+                | FailureKind::Refused => {
+                    let Failure { kind, message } = failure.clone();
+                    self.troubles.insert(doing, Trouble { doing, kind, message });
+                }
+            },
+        }
+    }
+}

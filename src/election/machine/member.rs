@@ -1,0 +1,235 @@
+//! Pure: a host with a live session, standing by or leading.
+
+use std::time::Duration;
+
+use super::attempt::Attempt;
+use super::joining::Joining;
+use super::leading::Leading;
+use super::resigning::Resigning;
+use super::standby::Standby;
+use super::{Core, DeadlineReason, Role};
+use crate::election::backoff::{Backoff, jitter};
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
+use crate::election::status::{Doing, Ending, Holder};
+use crate::election::time::Timestamp;
+
+/// How long a watch may stay open before it is made anew, seconds of Consul's `wait` plus its
+/// jitter of a sixteenth, plus the way there and back.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(13);
+
+/// A watch that returns without news is not made again before this has passed since it was made.
+const WATCH_PACE: Duration = Duration::from_millis(200);
+
+/// How long a host that could not hold the address lets others go first.
+const HOLD_BACK: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) session: Session,
+    watch: Watch,
+    pub(super) part: Part,
+}
+
+/// Our session, kept alive by renewals, which prove nothing about the lock.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    renewal: Attempt,
+    backoff: Backoff,
+}
+
+/// The open `?stale` read that tells us to look.
+#[derive(Debug)]
+struct Watch {
+    attempt: Attempt,
+    backoff: Backoff,
+    /// What was last seen; 0 until a proof has been read.
+    index: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Part {
+    Standby(Standby),
+    Leading(Leading),
+}
+
+impl Member {
+    pub(super) fn new(session: SessionId, renew_at: Timestamp, now: Timestamp) -> Self {
+        Self {
+            session: Session {
+                id: session,
+                renewal: Attempt::Due(renew_at),
+                backoff: Backoff::default(),
+            },
+            watch: Watch { attempt: Attempt::Due(now), backoff: Backoff::default(), index: 0 },
+            part: Part::Standby(Standby::unknown(now)),
+        }
+    }
+
+    pub(super) fn holder(&self) -> Option<Holder> {
+        match &self.part {
+            Part::Standby(standby) => standby.holder().filter(|h| h.session != self.session.id),
+            Part::Leading(_) => None,
+        }
+    }
+
+    pub(super) fn not_a_lock(&self) -> Option<u64> {
+        match &self.part {
+            Part::Standby(standby) => standby.not_a_lock(),
+            Part::Leading(_) => None,
+        }
+    }
+
+    pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
+        into.extend(self.session.renewal.deadline(DeadlineReason::Renew));
+        if self.watch.index > 0 {
+            into.extend(self.watch.attempt.deadline(DeadlineReason::Retry));
+        }
+        match &self.part {
+            Part::Standby(standby) => into.extend(standby.deadline(core)),
+            Part::Leading(leading) => leading.deadlines(into),
+        }
+    }
+
+    pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
+        let Session { id, renewal, .. } = &mut self.session;
+        let timeout = core.params.terms.ttl() / 5;
+        renewal.send_if_due(core, now, timeout, || Call::RenewSession(id.clone()));
+        let index = self.watch.index;
+        if index > 0 {
+            self.watch.attempt.send_if_due(core, now, WATCH_TIMEOUT, || Call::Watch { index });
+        }
+        match &mut self.part {
+            Part::Standby(standby) => standby.send(core, now, &self.session.id),
+            Part::Leading(leading) => leading.send(core, now, &self.session.id),
+        }
+    }
+
+    pub(super) fn next_role(&mut self, core: &mut Core, now: Timestamp) -> Option<Role> {
+        let session = self.session.id.clone();
+        match &self.part {
+            Part::Leading(leading) if !leading.lease.is_live(now) => {
+                // The lock may well be ours still: a proof will make us lead again.
+                core.ending = Some(Ending::LeaseExpired);
+                self.part = Part::Standby(Standby::in_doubt(now));
+                None
+            }
+            Part::Leading(_) if core.stopping => {
+                core.ending = Some(Ending::Stopping);
+                Some(Role::Resigning(Resigning::holding_the_lock(session)))
+            }
+            Part::Leading(_) => {
+                core.ending = Some(Ending::Blocked(core.blocker()?.clone()));
+                core.campaign_after = now + jitter(HOLD_BACK, &mut core.rng);
+                Some(Role::Resigning(Resigning::holding_the_lock(session)))
+            }
+            Part::Standby(standby) if core.stopping && standby.may_hold() => {
+                Some(Role::Resigning(Resigning::holding_the_lock(session)))
+            }
+            Part::Standby(_) if core.stopping => {
+                Some(Role::Resigning(Resigning::holding_nothing(session, now)))
+            }
+            Part::Standby(_) => None,
+        }
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        op: OpId,
+        result: Result<Answer, Failure>,
+    ) -> Option<Role> {
+        if let Some(sent) = self.session.renewal.take(op) {
+            core.note(Doing::Renewing, &result);
+            return self.renewed(core, now, sent.issued_at, result);
+        }
+        if let Some(sent) = self.watch.attempt.take(op) {
+            core.note(Doing::Watching, &result);
+            self.watched(core, now, sent.issued_at, result);
+            return None;
+        }
+        let session = self.session.id.clone();
+        let next = match &mut self.part {
+            Part::Standby(standby) => standby.completed(core, now, op, &session, result),
+            Part::Leading(leading) => leading.completed(core, now, op, &session, result),
+        };
+        match next? {
+            // The watch goes on from what a proof has shown.
+            Turn::Seen(index) => self.watch.index = self.watch.index.max(index),
+            Turn::Lead(leading) => self.part = Part::Leading(leading),
+            Turn::StandBy(standby, ending) => {
+                core.ending = Some(ending);
+                self.part = Part::Standby(standby);
+            }
+            Turn::SessionGone => return Some(self.session_gone(core, now)),
+        }
+        None
+    }
+
+    fn renewed(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent_at: Timestamp,
+        result: Result<Answer, Failure>,
+    ) -> Option<Role> {
+        let next = match result {
+            Ok(_) => {
+                self.session.backoff.reset();
+                sent_at + core.params.terms.ttl() / 3
+            }
+            Err(failure) if failure.kind == FailureKind::SessionGone => {
+                return Some(self.session_gone(core, now));
+            }
+            Err(_) => now + self.session.backoff.next(&mut core.rng),
+        };
+        self.session.renewal = Attempt::Due(next);
+        None
+    }
+
+    fn session_gone(&self, core: &mut Core, now: Timestamp) -> Role {
+        if let Part::Leading(_) = self.part {
+            core.ending = Some(Ending::SessionGone);
+        }
+        Role::Joining(Joining::new(now))
+    }
+
+    /// A stale read never decides anything: it makes us look.
+    fn watched(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent_at: Timestamp,
+        result: Result<Answer, Failure>,
+    ) {
+        let Ok(Answer::Key(key)) = result else {
+            self.watch.attempt = Attempt::Due(now + self.watch.backoff.next(&mut core.rng));
+            return;
+        };
+        self.watch.backoff.reset();
+        // An index that has not risen is no news: the wait was over, a lagging server answered, or
+        // a snapshot was restored.
+        let news = key.index > self.watch.index;
+        let restored = key.index < self.watch.index;
+        self.watch.index = key.index.max(1);
+        self.watch.attempt = Attempt::Due(if news { now } else { sent_at + WATCH_PACE });
+        match &mut self.part {
+            Part::Standby(standby) if news => standby.hinted(now, &key),
+            Part::Standby(standby) if restored => standby.doubt(now),
+            Part::Leading(leading) if news || restored => {
+                leading.hinted(core, now, &self.session.id, &key);
+            }
+            Part::Standby(_) | Part::Leading(_) => {}
+        }
+    }
+}
+
+/// What follows for the member from an answer to one of its parts.
+pub(super) enum Turn {
+    /// A proof was read at this index.
+    Seen(u64),
+    Lead(Leading),
+    StandBy(Standby, Ending),
+    SessionGone,
+}

@@ -1,0 +1,116 @@
+//! Pure: giving up, in the only safe order: address off, then the lock, then the session.
+//!
+//! A session that gets here is **spent**: a release that was sent may take effect at any later time,
+//! so whatever is answered, the session is destroyed and never leads again.
+
+use super::attempt::Attempt;
+use super::joining::Joining;
+use super::{CALL_TIMEOUT, Core, DeadlineReason, Role};
+use crate::election::backoff::Backoff;
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
+use crate::election::status::{Doing, Outcome};
+use crate::election::time::Timestamp;
+
+/// How often a process that is stopping tries to give a thing up.
+const STOPPING_TRIES: u32 = 2;
+
+#[derive(Debug)]
+pub(super) struct Resigning {
+    pub(super) session: SessionId,
+    step: Step,
+    backoff: Backoff,
+    tries: u32,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Waiting for the kernel's word that the address is off.
+    AddressOff,
+    Release(Attempt),
+    Destroy(Attempt),
+}
+
+impl Resigning {
+    /// Starts with the address.
+    pub(super) fn holding_the_lock(session: SessionId) -> Self {
+        Self { session, step: Step::AddressOff, backoff: Backoff::default(), tries: 0 }
+    }
+
+    /// Starts with the session, which holds nothing.
+    pub(super) fn holding_nothing(session: SessionId, now: Timestamp) -> Self {
+        let step = Step::Destroy(Attempt::Due(now));
+        Self { session, step, backoff: Backoff::default(), tries: 0 }
+    }
+
+    pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
+        match &self.step {
+            Step::AddressOff => None,
+            Step::Release(attempt) | Step::Destroy(attempt) => {
+                attempt.deadline(DeadlineReason::Retry)
+            }
+        }
+    }
+
+    pub(super) fn next_role(&mut self, core: &Core, now: Timestamp) -> Option<Role> {
+        if matches!(self.step, Step::AddressOff) && core.vip_is_off() {
+            self.step = Step::Release(Attempt::Due(now));
+        }
+        None
+    }
+
+    pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
+        let session = &self.session;
+        match &mut self.step {
+            Step::AddressOff => {}
+            Step::Release(attempt) => {
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::Release(session.clone()));
+            }
+            Step::Destroy(attempt) => {
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
+                    Call::DestroySession(session.clone())
+                });
+            }
+        }
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        op: OpId,
+        result: Result<Answer, Failure>,
+    ) -> Option<Role> {
+        match &self.step {
+            Step::AddressOff => None,
+            Step::Release(attempt) => {
+                attempt.take(op)?;
+                core.note(Doing::Locking, &result);
+                // Whatever was answered: destroying the session gives the lock up too, with Consul's
+                // lock-delay in front of the next leader.
+                self.step = Step::Destroy(Attempt::Due(now));
+                None
+            }
+            Step::Destroy(attempt) => {
+                attempt.take(op)?;
+                core.note(Doing::Leaving, &result);
+                let gone = match &result {
+                    Ok(_) => true,
+                    Err(failure) => failure.kind == FailureKind::SessionGone,
+                };
+                self.tries += 1;
+                match (gone, core.stopping) {
+                    (true, true) => Some(Role::Stopped(Outcome::Stopped)),
+                    (true, false) => Some(Role::Joining(Joining::new(now))),
+                    (false, true) if self.tries >= STOPPING_TRIES => {
+                        Some(Role::Stopped(Outcome::SessionLeft))
+                    }
+                    (false, _) => {
+                        let retry = now + self.backoff.next(&mut core.rng);
+                        self.step = Step::Destroy(Attempt::Due(retry));
+                        None
+                    }
+                }
+            }
+        }
+    }
+}

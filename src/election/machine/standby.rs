@@ -1,0 +1,313 @@
+//! Pure: watching the lock, and taking it when it is free.
+
+use std::time::Duration;
+
+use super::leading::Leading;
+use super::member::Turn;
+use super::{CALL_TIMEOUT, Core, DeadlineReason};
+use crate::election::backoff::{Backoff, jitter};
+use crate::election::call::{Answer, Call, Failure, FailureKind, KeyRead, OpId, Pending, SessionId};
+use crate::election::key::KeyState;
+use crate::election::lease::Lease;
+use crate::election::status::{Doing, Holder};
+use crate::election::time::Timestamp;
+
+/// Added to every wait for another's lease to end.
+const WAIT_EXTRA: Duration = Duration::from_millis(10);
+
+/// How soon an acquire that Consul delays is tried again.
+const LOCK_DELAY_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(super) struct Standby {
+    view: View,
+    under_way: Option<(Pending, Request)>,
+    not_before: Timestamp,
+    backoff: Backoff,
+    /// An unclean ending, and when it was first proven.
+    abandoned: Option<(u64, Timestamp)>,
+    /// The holder whose lock-delay was asked for.
+    asked: Option<SessionId>,
+    /// An acquire of ours may have been carried out, or may be yet.
+    may_hold: bool,
+}
+
+/// What is known of the lock: a proof, or a hint that a proof or the acquire will check.
+#[derive(Debug)]
+enum View {
+    Unknown,
+    Known(KeyState),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Request {
+    Proof,
+    Mark,
+    Acquire { index: u64 },
+    Ask(SessionId),
+}
+
+impl Standby {
+    /// Starts by looking.
+    pub(super) fn unknown(now: Timestamp) -> Self {
+        Self {
+            view: View::Unknown,
+            under_way: None,
+            not_before: now,
+            backoff: Backoff::default(),
+            abandoned: None,
+            asked: None,
+            may_hold: false,
+        }
+    }
+
+    /// Starts by looking whether the lock is still ours.
+    pub(super) fn in_doubt(now: Timestamp) -> Self {
+        Self { may_hold: true, ..Self::unknown(now) }
+    }
+
+    /// Starts from a proof that the lock is not ours.
+    pub(super) fn seeing(now: Timestamp, state: KeyState) -> Self {
+        let mut standby = Self::in_doubt(now);
+        standby.prove(now, state);
+        standby
+    }
+
+    pub(super) fn may_hold(&self) -> bool {
+        self.may_hold || matches!(self.under_way, Some((_, Request::Acquire { .. })))
+    }
+
+    pub(super) fn holder(&self) -> Option<Holder> {
+        match &self.view {
+            View::Known(KeyState::Held { by, value }) => {
+                Some(Holder { session: by.clone(), value: value.clone() })
+            }
+            View::Known(_) | View::Unknown => None,
+        }
+    }
+
+    pub(super) fn not_a_lock(&self) -> Option<u64> {
+        match &self.view {
+            View::Known(KeyState::NotALock { flags }) => Some(*flags),
+            View::Known(_) | View::Unknown => None,
+        }
+    }
+
+    pub(super) fn deadline(&self, core: &Core) -> Option<(Timestamp, DeadlineReason)> {
+        self.wanted(core).map(|(at, reason, _)| (at, reason))
+    }
+
+    pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
+        let Some((at, _, request)) = self.wanted(core) else { return };
+        if now < at {
+            return;
+        }
+        let call = match &request {
+            Request::Proof => Call::Read,
+            Request::Mark => Call::MarkVacant,
+            Request::Acquire { index } => {
+                Call::Acquire { session: own.clone(), index: *index }
+            }
+            Request::Ask(holder) => {
+                self.asked = Some(holder.clone());
+                Call::SessionLockDelay(holder.clone())
+            }
+        };
+        self.under_way = Some((core.call(now, CALL_TIMEOUT, call), request));
+    }
+
+    /// What to ask next, when, and why then.
+    fn wanted(&self, core: &Core) -> Option<(Timestamp, DeadlineReason, Request)> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let at = self.not_before;
+        let retry = |request| Some((at, DeadlineReason::Retry, request));
+        let can_hold = core.blocker().is_none();
+        match &self.view {
+            View::Unknown => retry(Request::Proof),
+            View::Known(KeyState::Missing) if can_hold => retry(Request::Mark),
+            View::Known(KeyState::Held { by, .. }) if self.asked.as_ref() != Some(by) => {
+                retry(Request::Ask(by.clone()))
+            }
+            View::Known(KeyState::Released { index }) if can_hold => {
+                let at = at.max(core.campaign_after);
+                Some((at, DeadlineReason::Retry, Request::Acquire { index: *index }))
+            }
+            View::Known(KeyState::Abandoned { index }) if can_hold => {
+                let at = at.max(core.campaign_after).max(self.waited_out(core));
+                Some((at, DeadlineReason::WaitedOut, Request::Acquire { index: *index }))
+            }
+            View::Known(
+                KeyState::Missing
+                | KeyState::Held { .. }
+                | KeyState::Released { .. }
+                | KeyState::Abandoned { .. }
+                | KeyState::NotALock { .. },
+            ) => None,
+        }
+    }
+
+    /// When the last leader's lease, whoever it was, is certainly over.
+    ///
+    /// Its last confirm was sent before the key was as we proved it, and its lease is no longer than
+    /// its lock-delay. So the wait counts from the *answer* of our proof, never from its request.
+    fn waited_out(&self, core: &Core) -> Timestamp {
+        let wait = core.params.terms.lock_delay().max(core.others_lock_delay) + WAIT_EXTRA;
+        self.abandoned.map_or(self.not_before, |(_, since)| since) + wait
+    }
+
+    /// Takes a proof in.
+    fn prove(&mut self, now: Timestamp, state: KeyState) {
+        if let KeyState::Abandoned { index } = &state
+            && self.abandoned.is_none_or(|(seen, _)| seen != *index)
+        {
+            self.abandoned = Some((*index, now));
+        }
+        self.view = View::Known(state);
+    }
+
+    /// Takes in what a watch saw, which may be old, and which somebody may have undone since.
+    pub(super) fn hinted(&mut self, now: Timestamp, key: &KeyRead) {
+        match self.under_way {
+            // Its answer says more.
+            Some((_, Request::Mark | Request::Acquire { .. })) => return,
+            // Its answer may be older than this.
+            Some((_, Request::Proof | Request::Ask(_))) | None => self.under_way = None,
+        }
+        self.not_before = now;
+        let state = KeyState::of(key.entry.as_ref());
+        self.view = match state {
+            KeyState::Missing => View::Unknown,
+            KeyState::Abandoned { index }
+                if self.abandoned.is_none_or(|(seen, _)| seen != index) =>
+            {
+                View::Unknown
+            }
+            // The acquire checks the index; the others are only shown.
+            KeyState::Abandoned { .. }
+            | KeyState::Held { .. }
+            | KeyState::Released { .. }
+            | KeyState::NotALock { .. } => View::Known(state),
+        };
+    }
+
+    /// Forgets what was known.
+    pub(super) fn doubt(&mut self, now: Timestamp) {
+        if self.under_way.is_none() {
+            self.view = View::Unknown;
+            self.not_before = self.not_before.max(now);
+        }
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        op: OpId,
+        own: &SessionId,
+        result: Result<Answer, Failure>,
+    ) -> Option<Turn> {
+        if self.under_way.as_ref().is_none_or(|(pending, _)| pending.op != op) {
+            return None;
+        }
+        let (sent, request) = self.under_way.take()?;
+        match request {
+            Request::Proof => {
+                core.note(Doing::Reading, &result);
+                self.proven(core, now, sent, own, result)
+            }
+            Request::Mark => {
+                core.note(Doing::Locking, &result);
+                self.view = View::Unknown;
+                self.pause_after(core, now, &result);
+                None
+            }
+            Request::Acquire { .. } => {
+                core.note(Doing::Locking, &result);
+                self.acquired(core, now, sent, result)
+            }
+            Request::Ask(_) => {
+                if let Ok(Answer::LockDelay(Some(lock_delay))) = result {
+                    core.others_lock_delay = core.others_lock_delay.max(lock_delay);
+                }
+                None
+            }
+        }
+    }
+
+    fn proven(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent: Pending,
+        own: &SessionId,
+        result: Result<Answer, Failure>,
+    ) -> Option<Turn> {
+        let Ok(Answer::Key(key)) = result else {
+            self.not_before = now + self.backoff.next(&mut core.rng);
+            return None;
+        };
+        self.backoff.reset();
+        let state = KeyState::of(key.entry.as_ref());
+        if let KeyState::Held { by, .. } = &state
+            && by == own
+        {
+            return self.lead(core, now, sent);
+        }
+        self.prove(now, state);
+        Some(Turn::Seen(key.index))
+    }
+
+    fn acquired(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent: Pending,
+        result: Result<Answer, Failure>,
+    ) -> Option<Turn> {
+        let Err(failure) = result else {
+            self.may_hold = true;
+            return self.lead(core, now, sent);
+        };
+        match failure.kind {
+            FailureKind::SessionGone => return Some(Turn::SessionGone),
+            FailureKind::LockDelayed => {
+                self.not_before = now + jitter(LOCK_DELAY_PAUSE, &mut core.rng);
+            }
+            FailureKind::Held | FailureKind::Changed => self.view = View::Unknown,
+            FailureKind::Unavailable => {
+                self.may_hold = true;
+                self.view = View::Unknown;
+                self.not_before = now + self.backoff.next(&mut core.rng);
+            }
+            FailureKind::CheckMissing
+            | FailureKind::CheckCritical
+            | FailureKind::Denied
+            | FailureKind::Refused => {
+                self.not_before = now + self.backoff.next(&mut core.rng);
+            }
+        }
+        None
+    }
+
+    /// Leads on an acquire or a proof, unless its answer was so long on the way that the lease is over.
+    fn lead(&mut self, core: &mut Core, now: Timestamp, sent: Pending) -> Option<Turn> {
+        let lease = Lease::new(core.params.terms, sent.issued_at);
+        if lease.is_live(now) {
+            return Some(Turn::Lead(Leading::new(lease)));
+        }
+        self.view = View::Unknown;
+        self.not_before = now + self.backoff.next(&mut core.rng);
+        None
+    }
+
+    fn pause_after(&mut self, core: &mut Core, now: Timestamp, result: &Result<Answer, Failure>) {
+        self.not_before = match result {
+            Err(failure) if failure.kind != FailureKind::Changed => {
+                now + self.backoff.next(&mut core.rng)
+            }
+            Ok(_) | Err(_) => now,
+        };
+    }
+}

@@ -1,0 +1,150 @@
+//! Pure: the machine as others may see it.
+
+use std::fmt;
+
+use crate::election::call::{FailureKind, SessionId};
+use crate::election::lease::Lease;
+use crate::election::target::Blocker;
+
+/// What one group is doing. The driver compares it before and after each step, and logs the difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Where in its life the machine is.
+    pub phase: Phase,
+    /// The session we live by.
+    pub session: Option<SessionId>,
+    /// Who holds the lock, as last seen; never our own session.
+    pub holder: Option<Holder>,
+    /// Why leadership was last lost or given up.
+    pub ending: Option<Ending>,
+    /// Why this host does not campaign, as far as its own address goes.
+    pub blocker: Option<Blocker>,
+    /// What currently goes wrong between us and Consul.
+    pub trouble: Option<Trouble>,
+    /// The key belongs to somebody else, with these flags.
+    pub not_a_lock: Option<u64>,
+    /// How often somebody wrote over the key while we held it.
+    pub overwritten: u64,
+}
+
+/// Where in its life the machine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Taking off what an earlier process left.
+    Clearing,
+    /// Looking whether the trigger key is a lock.
+    Preflight,
+    /// Getting a session.
+    Joining,
+    /// Watching, and campaigning when the lock is free.
+    Standby,
+    /// Holding the lock, and the address as long as the lease lives.
+    Leading(Lease),
+    /// Giving up: address off, then the lock, then the session.
+    Resigning,
+    /// Done.
+    Stopped(Outcome),
+}
+
+/// How a machine ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was asked to stop, and gave everything up.
+    Stopped,
+    /// It was asked to stop and could not reach Consul to give its session up.
+    SessionLeft,
+    /// The trigger key is not a lock; nothing was touched.
+    NotALock {
+        /// Its flags.
+        flags: u64,
+    },
+}
+
+/// The session that holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its session.
+    pub session: SessionId,
+    /// The value it wrote.
+    pub value: String,
+}
+
+/// Why a leader leads no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The lease ran out without a confirm.
+    LeaseExpired,
+    /// Consul ended the session.
+    SessionGone,
+    /// The key was deleted while we held it.
+    KeyDeleted,
+    /// The key was unlocked while we held it.
+    Unlocked,
+    /// Another session holds the lock.
+    TakenBy(Holder),
+    /// The address cannot be held here.
+    Blocked(Blocker),
+    /// We were asked to stop.
+    Stopping,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeaseExpired => f.write_str("the lease ran out without an answer from consul"),
+            Self::SessionGone => f.write_str(
+                "consul ended the session: its ttl ran out, a check went critical, or it was destroyed",
+            ),
+            Self::KeyDeleted => f.write_str("the trigger key was deleted"),
+            Self::Unlocked => f.write_str("the trigger key was unlocked by somebody else"),
+            Self::TakenBy(holder) => write!(f, "{} holds the lock", holder.value),
+            Self::Blocked(blocker) => write!(f, "the address cannot be held here: {blocker}"),
+            Self::Stopping => f.write_str("stopping"),
+        }
+    }
+}
+
+/// What goes wrong between us and Consul.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What we were doing.
+    pub doing: Doing,
+    /// What follows from it.
+    pub kind: FailureKind,
+    /// The words of whoever refused.
+    pub message: String,
+}
+
+impl Trouble {
+    /// Orders troubles, so that of several at a time the one that says most is shown.
+    pub(crate) fn severity(&self) -> u8 {
+        match self.kind {
+            FailureKind::Denied => 5,
+            FailureKind::Refused => 4,
+            FailureKind::CheckMissing => 3,
+            FailureKind::CheckCritical => 2,
+            FailureKind::Unavailable => 1,
+            FailureKind::SessionGone
+            | FailureKind::Held
+            | FailureKind::LockDelayed
+            | FailureKind::Changed => 0,
+        }
+    }
+}
+
+/// What the machine asks Consul for, as far as troubles are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doing {
+    /// Reading the key for a proof.
+    Reading,
+    /// Watching the key for a hint.
+    Watching,
+    /// Creating or finding the session.
+    Joining,
+    /// Renewing the session.
+    Renewing,
+    /// Taking, restoring or giving up the lock.
+    Locking,
+    /// Destroying the session.
+    Leaving,
+}
