@@ -6,4 +6,6 @@
 
 pub mod config;
 pub mod consul;
+pub mod driver;
 pub mod election;
+pub mod vip;

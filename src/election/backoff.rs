@@ -14,7 +14,9 @@ impl Backoff {
 
     /// Counts one more failure and returns how long to wait before the next try.
     pub fn next(&mut self, rng: &mut fastrand::Rng) -> Duration {
-        let pause = Self::FIRST.saturating_mul(1 << self.failures.min(8)).min(Self::LONGEST);
+        let pause = Self::FIRST
+            .saturating_mul(1 << self.failures.min(8))
+            .min(Self::LONGEST);
         self.failures = self.failures.saturating_add(1);
         jitter(pause, rng)
     }
@@ -41,7 +43,10 @@ mod tests {
         for expected in [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000, 5000] {
             let pause = backoff.next(&mut rng);
             let expected = Duration::from_millis(expected);
-            assert!(pause >= expected / 2 && pause <= expected, "{pause:?} for {expected:?}");
+            assert!(
+                pause >= expected / 2 && pause <= expected,
+                "{pause:?} for {expected:?}"
+            );
         }
         backoff.reset();
         assert!(backoff.next(&mut rng) <= Duration::from_millis(100));

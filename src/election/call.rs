@@ -106,6 +106,24 @@ pub enum Call {
     Release(SessionId),
 }
 
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CreateSession { .. } => "creating the session",
+            Self::FindSession { .. } => "looking for the session",
+            Self::RenewSession(_) => "renewing the session",
+            Self::DestroySession(_) => "destroying the session",
+            Self::SessionLockDelay(_) => "asking for the holder's lock-delay",
+            Self::Read => "reading the trigger key",
+            Self::Watch { .. } => "watching the trigger key",
+            Self::MarkVacant => "marking the trigger key as vacant",
+            Self::Acquire { .. } => "acquiring the lock",
+            Self::Restore(_) => "restoring the trigger key",
+            Self::Release(_) => "releasing the lock",
+        })
+    }
+}
+
 /// What Consul said to a [`Call`] that it carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

@@ -145,7 +145,10 @@ impl Machine {
     /// a report that says no address of ours is up.
     pub fn start(params: Params, now: Timestamp, seed: u64) -> (Self, Vec<Action>) {
         let vip = params.terms.is_managed().then_some(Vip {
-            order: VipOrder { version: 0, target: VipTarget::Absent },
+            order: VipOrder {
+                version: 0,
+                target: VipTarget::Absent,
+            },
             report: None,
         });
         let core = Core {
@@ -162,7 +165,10 @@ impl Machine {
             troubles: BTreeMap::new(),
             actions: Vec::new(),
         };
-        let mut machine = Self { core, role: Role::Clearing };
+        let mut machine = Self {
+            core,
+            role: Role::Clearing,
+        };
         machine.settle(now);
         let actions = machine.core.take_actions();
         (machine, actions)
@@ -227,15 +233,19 @@ impl Machine {
             session: match &self.role {
                 Role::Member(member) => Some(member.session.id.clone()),
                 Role::Resigning(resigning) => Some(resigning.session.clone()),
-                Role::Clearing
-                | Role::Preflight { .. }
-                | Role::Joining(_)
-                | Role::Stopped(_) => None,
+                Role::Clearing | Role::Preflight { .. } | Role::Joining(_) | Role::Stopped(_) => {
+                    None
+                }
             },
             holder: member.and_then(|member| member.holder()),
             ending: self.core.ending.clone(),
             blocker: self.core.blocker().cloned(),
-            trouble: self.core.troubles.values().max_by_key(|trouble| trouble.severity()).cloned(),
+            trouble: self
+                .core
+                .troubles
+                .values()
+                .max_by_key(|trouble| trouble.severity())
+                .cloned(),
             not_a_lock: member.and_then(|member| member.not_a_lock()),
             overwritten: self.core.overwritten,
         }
@@ -286,9 +296,10 @@ impl Machine {
             Role::Clearing | Role::Preflight { .. } if core.stopping => {
                 Some(Role::Stopped(Outcome::Stopped))
             }
-            Role::Clearing => {
-                Some(Role::Preflight { read: Attempt::Due(now), backoff: Backoff::default() })
-            }
+            Role::Clearing => Some(Role::Preflight {
+                read: Attempt::Due(now),
+                backoff: Backoff::default(),
+            }),
             Role::Preflight { .. } => None,
             Role::Joining(joining) => joining.next_role(core),
             Role::Member(member) => member.next_role(core, now),
@@ -346,8 +357,8 @@ impl Core {
             | Role::Resigning(_)
             | Role::Stopped(_) => VipTarget::Absent,
         };
-        let turned = matches!(target, VipTarget::Absent)
-            != matches!(vip.order.target, VipTarget::Absent);
+        let turned =
+            matches!(target, VipTarget::Absent) != matches!(vip.order.target, VipTarget::Absent);
         vip.order.version += u64::from(turned);
         vip.order.target = target;
     }
@@ -356,15 +367,20 @@ impl Core {
     fn vip_is_off(&self) -> bool {
         let Some(vip) = &self.vip else { return true };
         matches!(vip.order.target, VipTarget::Absent)
-            && vip.report.as_ref().is_some_and(|report| {
-                report.version >= vip.order.version && !report.held
-            })
+            && vip
+                .report
+                .as_ref()
+                .is_some_and(|report| report.version >= vip.order.version && !report.held)
     }
 
     /// Why the address cannot be held here, by a report that answers the newest order.
     fn blocker(&self) -> Option<&Blocker> {
         let vip = self.vip.as_ref()?;
-        vip.report.as_ref().filter(|report| report.version >= vip.order.version)?.blocker.as_ref()
+        vip.report
+            .as_ref()
+            .filter(|report| report.version >= vip.order.version)?
+            .blocker
+            .as_ref()
     }
 
     /// Keeps account of what goes wrong, by what we were doing.
@@ -387,7 +403,14 @@ impl Core {
                 | FailureKind::Unavailable
                 | FailureKind::Refused => {
                     let Failure { kind, message } = failure.clone();
-                    self.troubles.insert(doing, Trouble { doing, kind, message });
+                    self.troubles.insert(
+                        doing,
+                        Trouble {
+                            doing,
+                            kind,
+                            message,
+                        },
+                    );
                 }
             },
         }

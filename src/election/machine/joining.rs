@@ -26,7 +26,11 @@ pub(super) struct Joining {
 
 impl Joining {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { attempt: Attempt::Due(now), backoff: Backoff::default(), unanswered: false }
+        Self {
+            attempt: Attempt::Due(now),
+            backoff: Backoff::default(),
+            unanswered: false,
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
@@ -37,7 +41,11 @@ impl Joining {
         let name = format!("{}-{}", core.params.session_name, core.sessions);
         let unanswered = self.unanswered;
         self.attempt.send_if_due(core, now, CALL_TIMEOUT, || {
-            if unanswered { Call::FindSession { name } } else { Call::CreateSession { name } }
+            if unanswered {
+                Call::FindSession { name }
+            } else {
+                Call::CreateSession { name }
+            }
         });
     }
 

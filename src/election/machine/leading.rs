@@ -7,9 +7,7 @@ use super::member::Turn;
 use super::standby::Standby;
 use super::{CALL_TIMEOUT, Core, DeadlineReason};
 use crate::election::backoff::jitter;
-use crate::election::call::{
-    Answer, Call, Entry, Failure, FailureKind, KeyRead, LOCK_FLAG, OpId, SessionId,
-};
+use crate::election::call::{Answer, Call, Entry, Failure, KeyRead, LOCK_FLAG, OpId, SessionId};
 use crate::election::key::KeyState;
 use crate::election::lease::Lease;
 use crate::election::status::{Doing, Ending, Holder};
@@ -31,13 +29,22 @@ pub(super) struct Leading {
 impl Leading {
     pub(super) fn new(lease: Lease) -> Self {
         let confirm = Attempt::Due(lease.confirmed_at() + lease.terms().confirm_interval());
-        Self { lease, confirm, again: false, restore: None }
+        Self {
+            lease,
+            confirm,
+            again: false,
+            restore: None,
+        }
     }
 
     pub(super) fn deadlines(&self, into: &mut Vec<(Timestamp, DeadlineReason)>) {
         into.push((self.lease.end(), DeadlineReason::LeaseEnd));
         into.extend(self.confirm.deadline(DeadlineReason::Confirm));
-        into.extend(self.restore.as_ref().and_then(|r| r.deadline(DeadlineReason::Retry)));
+        into.extend(
+            self.restore
+                .as_ref()
+                .and_then(|r| r.deadline(DeadlineReason::Retry)),
+        );
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
@@ -73,12 +80,8 @@ impl Leading {
         }
         self.restore.as_ref()?.take(op)?;
         core.note(Doing::Locking, &result);
-        self.restore = match result {
-            Err(failure) if failure.kind == FailureKind::Unavailable => {
-                Some(Attempt::Due(now + RESTORE_PAUSE))
-            }
-            Ok(_) | Err(_) => None,
-        };
+        // Whether it worked, the next confirm will say.
+        self.restore = Some(Attempt::Due(now + RESTORE_PAUSE));
         None
     }
 
@@ -103,9 +106,15 @@ impl Leading {
                 // Counted from the request: the answer may have been long on its way.
                 self.lease = Lease::new(*self.lease.terms(), sent_at);
                 self.confirm = Attempt::Due(if again { now } else { sent_at + interval });
-                if self.restore.is_none() && !is_ours(core, own, key.entry.as_ref()) {
-                    core.overwritten += 1;
-                    self.restore = Some(Attempt::Due(now));
+                match &self.restore {
+                    None if !is_ours(core, own, key.entry.as_ref()) => {
+                        core.overwritten += 1;
+                        self.restore = Some(Attempt::Due(now));
+                    }
+                    Some(Attempt::Due(_)) if is_ours(core, own, key.entry.as_ref()) => {
+                        self.restore = None;
+                    }
+                    None | Some(_) => {}
                 }
                 return Some(Turn::Seen(key.index));
             }
@@ -115,7 +124,10 @@ impl Leading {
                 Ending::Unlocked
             }
         };
-        Some(Turn::StandBy(Standby::seeing(now, KeyState::of(key.entry.as_ref())), ending))
+        Some(Turn::StandBy(
+            Standby::seeing(now, KeyState::of(key.entry.as_ref())),
+            ending,
+        ))
     }
 }
 

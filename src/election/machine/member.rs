@@ -61,7 +61,11 @@ impl Member {
                 renewal: Attempt::Due(renew_at),
                 backoff: Backoff::default(),
             },
-            watch: Watch { attempt: Attempt::Due(now), backoff: Backoff::default(), index: 0 },
+            watch: Watch {
+                attempt: Attempt::Due(now),
+                backoff: Backoff::default(),
+                index: 0,
+            },
             part: Part::Standby(Standby::unknown(now)),
         }
     }
@@ -97,7 +101,9 @@ impl Member {
         renewal.send_if_due(core, now, timeout, || Call::RenewSession(id.clone()));
         let index = self.watch.index;
         if index > 0 {
-            self.watch.attempt.send_if_due(core, now, WATCH_TIMEOUT, || Call::Watch { index });
+            self.watch
+                .attempt
+                .send_if_due(core, now, WATCH_TIMEOUT, || Call::Watch { index });
         }
         match &mut self.part {
             Part::Standby(standby) => standby.send(core, now, &self.session.id),

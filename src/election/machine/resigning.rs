@@ -33,13 +33,23 @@ enum Step {
 impl Resigning {
     /// Starts with the address.
     pub(super) fn holding_the_lock(session: SessionId) -> Self {
-        Self { session, step: Step::AddressOff, backoff: Backoff::default(), tries: 0 }
+        Self {
+            session,
+            step: Step::AddressOff,
+            backoff: Backoff::default(),
+            tries: 0,
+        }
     }
 
     /// Starts with the session, which holds nothing.
     pub(super) fn holding_nothing(session: SessionId, now: Timestamp) -> Self {
         let step = Step::Destroy(Attempt::Due(now));
-        Self { session, step, backoff: Backoff::default(), tries: 0 }
+        Self {
+            session,
+            step,
+            backoff: Backoff::default(),
+            tries: 0,
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
@@ -63,7 +73,9 @@ impl Resigning {
         match &mut self.step {
             Step::AddressOff => {}
             Step::Release(attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::Release(session.clone()));
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
+                    Call::Release(session.clone())
+                });
             }
             Step::Destroy(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {

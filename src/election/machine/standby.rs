@@ -6,7 +6,9 @@ use super::leading::Leading;
 use super::member::Turn;
 use super::{CALL_TIMEOUT, Core, DeadlineReason};
 use crate::election::backoff::{Backoff, jitter};
-use crate::election::call::{Answer, Call, Failure, FailureKind, KeyRead, OpId, Pending, SessionId};
+use crate::election::call::{
+    Answer, Call, Failure, FailureKind, KeyRead, OpId, Pending, SessionId,
+};
 use crate::election::key::KeyState;
 use crate::election::lease::Lease;
 use crate::election::status::{Doing, Holder};
@@ -63,7 +65,10 @@ impl Standby {
 
     /// Starts by looking whether the lock is still ours.
     pub(super) fn in_doubt(now: Timestamp) -> Self {
-        Self { may_hold: true, ..Self::unknown(now) }
+        Self {
+            may_hold: true,
+            ..Self::unknown(now)
+        }
     }
 
     /// Starts from a proof that the lock is not ours.
@@ -79,9 +84,10 @@ impl Standby {
 
     pub(super) fn holder(&self) -> Option<Holder> {
         match &self.view {
-            View::Known(KeyState::Held { by, value }) => {
-                Some(Holder { session: by.clone(), value: value.clone() })
-            }
+            View::Known(KeyState::Held { by, value }) => Some(Holder {
+                session: by.clone(),
+                value: value.clone(),
+            }),
             View::Known(_) | View::Unknown => None,
         }
     }
@@ -98,16 +104,19 @@ impl Standby {
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
-        let Some((at, _, request)) = self.wanted(core) else { return };
+        let Some((at, _, request)) = self.wanted(core) else {
+            return;
+        };
         if now < at {
             return;
         }
         let call = match &request {
             Request::Proof => Call::Read,
             Request::Mark => Call::MarkVacant,
-            Request::Acquire { index } => {
-                Call::Acquire { session: own.clone(), index: *index }
-            }
+            Request::Acquire { index } => Call::Acquire {
+                session: own.clone(),
+                index: *index,
+            },
             Request::Ask(holder) => {
                 self.asked = Some(holder.clone());
                 Call::SessionLockDelay(holder.clone())
@@ -132,11 +141,19 @@ impl Standby {
             }
             View::Known(KeyState::Released { index }) if can_hold => {
                 let at = at.max(core.campaign_after);
-                Some((at, DeadlineReason::Retry, Request::Acquire { index: *index }))
+                Some((
+                    at,
+                    DeadlineReason::Retry,
+                    Request::Acquire { index: *index },
+                ))
             }
             View::Known(KeyState::Abandoned { index }) if can_hold => {
                 let at = at.max(core.campaign_after).max(self.waited_out(core));
-                Some((at, DeadlineReason::WaitedOut, Request::Acquire { index: *index }))
+                Some((
+                    at,
+                    DeadlineReason::WaitedOut,
+                    Request::Acquire { index: *index },
+                ))
             }
             View::Known(
                 KeyState::Missing
@@ -208,7 +225,11 @@ impl Standby {
         own: &SessionId,
         result: Result<Answer, Failure>,
     ) -> Option<Turn> {
-        if self.under_way.as_ref().is_none_or(|(pending, _)| pending.op != op) {
+        if self
+            .under_way
+            .as_ref()
+            .is_none_or(|(pending, _)| pending.op != op)
+        {
             return None;
         }
         let (sent, request) = self.under_way.take()?;

@@ -1,0 +1,123 @@
+//! The driver's log: each transition once, with what monitoring greps for.
+
+use tracing::{error, info, warn};
+
+use crate::election::call::FailureKind;
+use crate::election::status::{Doing, Phase, Status, Trouble};
+use crate::election::time::Timestamp;
+
+/// Logs what is different between two statuses of a group.
+pub(super) fn log(group: &str, now: Timestamp, before: &Status, after: &Status) {
+    log_phase(group, now, before, after);
+    if before.trouble != after.trouble {
+        log_trouble(group, before, after.trouble.as_ref());
+    }
+    if let (holder, Some(now_holds)) = (&before.holder, &after.holder)
+        && holder.as_ref() != Some(now_holds)
+    {
+        tracing::debug!(group, holder = now_holds.value, session = %now_holds.session, "standing by");
+    }
+    if let (None, Some(flags)) = (before.not_a_lock, after.not_a_lock) {
+        warn!(
+            group,
+            flags,
+            "the trigger key is not a lock any more, not campaigning; delete it with `consul kv delete {group}`"
+        );
+    }
+    if after.overwritten > before.overwritten {
+        warn!(
+            group,
+            "somebody wrote over the trigger key while we hold it, setting it right"
+        );
+    }
+}
+
+fn log_phase(group: &str, now: Timestamp, before: &Status, after: &Status) {
+    match (&before.phase, &after.phase) {
+        (Phase::Leading(_), Phase::Leading(_)) => {}
+        (_, Phase::Leading(lease)) => {
+            let session = after.session.as_ref().map(tracing::field::display);
+            info!(
+                group,
+                session,
+                lease_ms = millis(lease.left(now)),
+                "*** LOCK ACQUIRED ***"
+            );
+        }
+        (Phase::Leading(lease), _) => {
+            let session = before.session.as_ref().map(tracing::field::display);
+            let reason = after.ending.as_ref().map(tracing::field::display);
+            let lease_ms = millis(lease.left(now));
+            warn!(group, session, reason, lease_ms, "*** LOCK LOST ***");
+        }
+        (Phase::Joining, Phase::Standby) => {
+            let session = after.session.as_ref().map(tracing::field::display);
+            info!(group, session, "session created, standing by");
+        }
+        (Phase::Standby, Phase::Joining) => {
+            let session = before.session.as_ref().map(tracing::field::display);
+            info!(group, session, "consul ended the session, creating another");
+        }
+        (_, _) => {}
+    }
+}
+
+fn log_trouble(group: &str, before: &Status, trouble: Option<&Trouble>) {
+    let Some(trouble) = trouble else {
+        if before
+            .trouble
+            .as_ref()
+            .is_some_and(|before| is_outage(before.kind))
+        {
+            info!(group, "consul answers again");
+        }
+        return;
+    };
+    let before = before
+        .trouble
+        .as_ref()
+        .map(|before| (before.doing, before.kind));
+    if before == Some((trouble.doing, trouble.kind)) {
+        return;
+    }
+    let error = &trouble.message;
+    match trouble.kind {
+        FailureKind::CheckMissing => warn!(group, error, "Health check verification failed"),
+        FailureKind::CheckCritical => info!(group, reason = error, "waiting for check"),
+        FailureKind::Denied
+        | FailureKind::Unavailable
+        | FailureKind::Refused
+        | FailureKind::SessionGone
+        | FailureKind::Held
+        | FailureKind::LockDelayed
+        | FailureKind::Changed => match trouble.doing {
+            Doing::Joining => error!(group, error, "Failed to create session"),
+            Doing::Reading
+            | Doing::Watching
+            | Doing::Renewing
+            | Doing::Locking
+            | Doing::Leaving => {
+                warn!(
+                    group,
+                    error, "consul does not answer as it should, trying again"
+                );
+            }
+        },
+    }
+}
+
+fn is_outage(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Denied | FailureKind::Unavailable | FailureKind::Refused => true,
+        FailureKind::CheckMissing
+        | FailureKind::CheckCritical
+        | FailureKind::SessionGone
+        | FailureKind::Held
+        | FailureKind::LockDelayed
+        | FailureKind::Changed => false,
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,5 @@
+//! The virtual IP of one group: what to do about it (pure), and the task that does it (applier).
+
+pub mod announce;
+pub mod reconcile;
+pub mod task;

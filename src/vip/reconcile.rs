@@ -1,0 +1,272 @@
+//! Pure: what to do so that the kernel's addresses match the order.
+//!
+//! # The argument
+//!
+//! [`Reconciler::plan`] is asked again after every step, with a new `now` and a new look at the
+//! kernel. So the lease is checked before each add and refresh *and after it*: a refresh that was
+//! delayed past the lease's end, and that put an expired address back, is followed by its removal.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::election::lease::Lease;
+use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
+use crate::election::time::Timestamp;
+use crate::vip::announce::Schedule;
+
+/// How much earlier than its end a lifetime is prolonged when no new confirm has done it: the
+/// kernel may be 20 ms early, and we may be late.
+const REFRESH_AHEAD: Duration = Duration::from_millis(300);
+
+/// How soon a step that failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often an add is tried before the host is said to be unable to hold the address.
+const ADD_TRIES: u32 = 3;
+
+/// How long such a host is said to be unable.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
+
+/// The interface and the address on it, as the kernel shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// `None` where the interface is missing.
+    pub link: Option<LinkSeen>,
+    /// Every appearance of the virtual IP on the interface.
+    pub vips: Vec<VipSeen>,
+    /// The prefix length to add the address with, now.
+    pub prefix: u8,
+}
+
+/// The interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSeen {
+    /// Whether it is up and has a carrier.
+    pub up: bool,
+    /// Its hardware address, which announcements carry.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// The virtual IP on the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VipSeen {
+    /// Its prefix length.
+    pub prefix: u8,
+    /// Whether we put it there.
+    pub ours: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Add the address, unless it is there, for this many seconds.
+    Add {
+        /// The prefix length.
+        prefix: u8,
+        /// The lifetime in seconds.
+        lifetime: u64,
+    },
+    /// Prolong the address in place, to this many seconds from now.
+    Refresh {
+        /// The prefix length.
+        prefix: u8,
+        /// The lifetime in seconds.
+        lifetime: u64,
+    },
+    /// Take the address off.
+    Remove {
+        /// The prefix length.
+        prefix: u8,
+    },
+    /// Tell the neighbours where the address is.
+    Announce,
+}
+
+/// Follows one address.
+#[derive(Debug)]
+pub struct Reconciler {
+    address: IpAddr,
+    /// What the kernel was last given.
+    lent: Option<Lent>,
+    announce: Option<Schedule>,
+    mac: Option<[u8; 6]>,
+    not_before: Timestamp,
+    failed_adds: u32,
+    refused: Option<(String, Timestamp)>,
+}
+
+/// A lifetime that the kernel was given.
+#[derive(Clone, Copy, Debug)]
+struct Lent {
+    confirmed_at: Timestamp,
+    ends: Timestamp,
+}
+
+impl Reconciler {
+    /// Starts with nothing known.
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            lent: None,
+            announce: None,
+            mac: None,
+            not_before: Timestamp::ZERO,
+            failed_adds: 0,
+            refused: None,
+        }
+    }
+
+    /// Returns the next thing to do now, if any.
+    pub fn plan(&mut self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Step> {
+        let ours = seen.vips.iter().find(|vip| vip.ours);
+        let held = match &order.target {
+            VipTarget::HeldUntil(lease) if lease.is_live(now) => Some(lease),
+            VipTarget::HeldUntil(_) | VipTarget::Absent => None,
+        };
+        let (Some(lease), None) = (held, self.blocker(now, seen)) else {
+            self.announce = None;
+            self.lent = None;
+            return ours
+                .filter(|_| self.may_act(now))
+                .map(|vip| Step::Remove { prefix: vip.prefix });
+        };
+        let Some(vip) = ours else {
+            let lifetime = lease.kernel_lifetime(now).filter(|_| self.may_act(now))?;
+            return Some(Step::Add {
+                prefix: seen.prefix,
+                lifetime,
+            });
+        };
+        let prefix = vip.prefix;
+        if self.refresh_at(lease) <= now
+            && self.may_act(now)
+            && let Some(lifetime) = lease.kernel_lifetime(now)
+            && self.prolongs(now, lease, lifetime)
+        {
+            return Some(Step::Refresh { prefix, lifetime });
+        }
+        self.announce_if_due(now, seen)
+    }
+
+    /// Takes in what came of a step that was done at `now`.
+    pub fn done(
+        &mut self,
+        now: Timestamp,
+        order: &VipOrder,
+        step: Step,
+        result: Result<(), String>,
+    ) {
+        match (step, result) {
+            (Step::Announce, _) => {
+                if let Some(schedule) = &mut self.announce {
+                    schedule.sent(now);
+                }
+            }
+            (Step::Add { lifetime, .. } | Step::Refresh { lifetime, .. }, Ok(())) => {
+                if let VipTarget::HeldUntil(lease) = &order.target {
+                    let ends = now + Duration::from_secs(lifetime);
+                    self.lent = Some(Lent {
+                        confirmed_at: lease.confirmed_at(),
+                        ends,
+                    });
+                }
+                if matches!(step, Step::Add { .. }) {
+                    self.announce = Some(Schedule::start(self.address, now));
+                }
+                self.failed_adds = 0;
+            }
+            (Step::Remove { .. }, Ok(())) => self.not_before = now,
+            (Step::Add { .. }, Err(message)) => {
+                self.failed_adds += 1;
+                self.not_before = now + RETRY_PAUSE;
+                if self.failed_adds >= ADD_TRIES {
+                    self.failed_adds = 0;
+                    self.refused = Some((message, now + REFUSED_PAUSE));
+                }
+            }
+            (Step::Refresh { .. } | Step::Remove { .. }, Err(_)) => {
+                self.not_before = now + RETRY_PAUSE;
+            }
+        }
+    }
+
+    /// Returns what is true now, for the machine.
+    pub fn report(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> VipReport {
+        VipReport {
+            version: order.version,
+            held: seen.vips.iter().any(|vip| vip.ours),
+            blocker: self.blocker(now, seen),
+        }
+    }
+
+    /// Returns when [`plan`](Self::plan) must be asked again though nothing has changed.
+    pub fn wake_at(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Timestamp> {
+        let mut at: Vec<Timestamp> = Vec::new();
+        at.extend(self.refused.as_ref().map(|(_, until)| *until));
+        if self.not_before > now {
+            at.push(self.not_before);
+        }
+        if let VipTarget::HeldUntil(lease) = &order.target {
+            at.push(lease.end());
+            at.extend(self.announce.as_ref().map(Schedule::next));
+            let held = seen.vips.iter().any(|vip| vip.ours);
+            if held && lease.kernel_lifetime(self.refresh_at(lease)).is_some() {
+                at.push(self.refresh_at(lease));
+            }
+        }
+        at.into_iter().filter(|at| *at > now).min()
+    }
+
+    /// A new confirm prolongs at once. Without one, the lifetime is prolonged shortly before it
+    /// ends, or for the last time while the lease allows a whole second more.
+    fn refresh_at(&self, lease: &Lease) -> Timestamp {
+        match &self.lent {
+            Some(lent) if lent.confirmed_at >= lease.confirmed_at() => {
+                let ahead = lent.ends.before(REFRESH_AHEAD);
+                ahead.min(lease.last_refresh().max(lease.confirmed_at()))
+            }
+            Some(_) | None => Timestamp::ZERO,
+        }
+    }
+
+    /// Whether the kernel would keep the address longer than it does anyway: whole seconds may round
+    /// a new confirm down to less.
+    fn prolongs(&mut self, now: Timestamp, lease: &Lease, lifetime: u64) -> bool {
+        let Some(lent) = &mut self.lent else {
+            return true;
+        };
+        lent.confirmed_at = lease.confirmed_at();
+        now + Duration::from_secs(lifetime) > lent.ends
+    }
+
+    fn announce_if_due(&mut self, now: Timestamp, seen: &Observed) -> Option<Step> {
+        let mac = seen.link.and_then(|link| link.mac);
+        if self.mac != mac {
+            self.mac = mac;
+            self.announce = Some(Schedule::start(self.address, now));
+        }
+        self.announce
+            .as_ref()
+            .filter(|schedule| schedule.next() <= now)
+            .map(|_| Step::Announce)
+    }
+
+    fn blocker(&self, now: Timestamp, seen: &Observed) -> Option<Blocker> {
+        let Some(link) = seen.link else {
+            return Some(Blocker::InterfaceMissing);
+        };
+        if !link.up {
+            return Some(Blocker::InterfaceDown);
+        }
+        if seen.vips.iter().any(|vip| !vip.ours) {
+            return Some(Blocker::Foreign);
+        }
+        let (message, until) = self.refused.as_ref()?;
+        (now < *until).then(|| Blocker::Refused(message.clone()))
+    }
+
+    fn may_act(&self, now: Timestamp) -> bool {
+        self.not_before <= now
+    }
+}

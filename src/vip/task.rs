@@ -1,0 +1,162 @@
+//! Applier: makes the kernel's addresses match the newest order.
+//!
+//! One task per group. It is spawned by `main`, ends when the driver drops the order channel, and
+//! then takes the address off first. Aborted at any point it loses nothing but time: the kernel
+//! itself ends what it was given.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+
+use crate::driver::clock::Clock;
+use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
+use crate::election::time::Timestamp;
+use crate::vip::reconcile::{Observed, Reconciler, Step};
+
+/// How many steps may follow each other without a wait: a bound on a disagreement with the kernel.
+const STEPS_PER_PASS: usize = 16;
+
+/// How long to wait for a kernel that cannot even be looked at.
+const BLIND_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// The kernel, as far as one virtual IP on one interface goes.
+pub trait Kernel: Send {
+    /// Looks at the interface and at the address.
+    fn observe(&mut self) -> impl Future<Output = Result<Observed, String>> + Send;
+
+    /// Does one step, and returns when the kernel has said so.
+    fn apply(&mut self, step: Step) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Waits until something may have changed. Cancel safe.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Both ends of the talk between a group's driver and its VIP task.
+#[derive(Debug)]
+pub struct Link {
+    /// What the machine wants.
+    pub orders: watch::Receiver<VipOrder>,
+    /// What the kernel says.
+    pub reports: watch::Sender<Option<VipReport>>,
+}
+
+/// Runs until the driver is gone.
+pub async fn run<K: Kernel, C: Clock>(
+    group: &str,
+    address: IpAddr,
+    mut kernel: K,
+    mut clock: C,
+    mut link: Link,
+) {
+    let mut task = Task {
+        group,
+        address,
+        reconciler: Reconciler::new(address),
+        blocker: None,
+    };
+    loop {
+        let order = *link.orders.borrow_and_update();
+        let wake_at = task.pass(&mut kernel, &clock, &link, &order).await;
+        let sleep = async {
+            match wake_at {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = link.orders.changed() => if changed.is_err() { break },
+            () = kernel.changed() => {}
+            () = sleep => {}
+        }
+    }
+    let version = link.orders.borrow().version + 1;
+    let order = VipOrder {
+        version,
+        target: VipTarget::Absent,
+    };
+    task.pass(&mut kernel, &clock, &link, &order).await;
+}
+
+struct Task<'a> {
+    group: &'a str,
+    address: IpAddr,
+    reconciler: Reconciler,
+    blocker: Option<Blocker>,
+}
+
+impl Task<'_> {
+    /// Takes steps until nothing is left to do, reports, and returns when to look again.
+    async fn pass<K: Kernel, C: Clock>(
+        &mut self,
+        kernel: &mut K,
+        clock: &C,
+        link: &Link,
+        order: &VipOrder,
+    ) -> Option<Timestamp> {
+        for _ in 0..STEPS_PER_PASS {
+            let seen = match kernel.observe().await {
+                Ok(seen) => seen,
+                Err(error) => {
+                    error!(group = self.group, error, "looking at the interface failed");
+                    return Some(clock.now() + BLIND_PAUSE);
+                }
+            };
+            let now = clock.now();
+            let Some(step) = self.reconciler.plan(now, order, &seen) else {
+                let report = self.reconciler.report(now, order, &seen);
+                self.log_blocker(report.blocker.as_ref());
+                link.reports.send_if_modified(|last| {
+                    let modified = last.as_ref() != Some(&report);
+                    *last = Some(report);
+                    modified
+                });
+                return self.reconciler.wake_at(now, order, &seen);
+            };
+            let result = kernel.apply(step).await;
+            self.log(step, result.as_ref().err());
+            self.reconciler.done(clock.now(), order, step, result);
+        }
+        Some(clock.now() + BLIND_PAUSE)
+    }
+
+    fn log(&self, step: Step, error: Option<&String>) {
+        let Self { group, address, .. } = self;
+        match (step, error) {
+            (Step::Add { prefix, lifetime }, None) => {
+                info!(group, %address, prefix, lifetime_s = lifetime, "address added");
+            }
+            (Step::Remove { prefix }, None) => info!(group, %address, prefix, "address removed"),
+            (Step::Refresh { .. } | Step::Announce, None) => {
+                debug!(group, %address, ?step, "address kept up");
+            }
+            (Step::Add { .. }, Some(error)) => {
+                warn!(group, %address, error, "adding the address failed");
+            }
+            (Step::Refresh { .. }, Some(error)) => {
+                warn!(group, %address, error, "prolonging the address failed");
+            }
+            (Step::Remove { .. }, Some(error)) => {
+                error!(group, %address, error, "removing the address failed, trying again");
+            }
+            (Step::Announce, Some(error)) => {
+                warn!(group, %address, error, "announcing the address failed");
+            }
+        }
+    }
+
+    fn log_blocker(&mut self, blocker: Option<&Blocker>) {
+        if self.blocker.as_ref() == blocker {
+            return;
+        }
+        let Self { group, address, .. } = self;
+        match blocker {
+            Some(blocker) => {
+                warn!(group, %address, reason = %blocker, "this host cannot hold the address");
+            }
+            None => info!(group, %address, "this host can hold the address"),
+        }
+        self.blocker = blocker.cloned();
+    }
+}
