@@ -221,7 +221,7 @@ impl Member {
         self.watch.index = key.index.max(1);
         self.watch.attempt = Attempt::Due(if news { now } else { sent_at + WATCH_PACE });
         match &mut self.part {
-            Part::Standby(standby) if news => standby.hinted(now, &key),
+            Part::Standby(standby) if news => standby.hinted(now, &self.session.id, &key),
             Part::Standby(standby) if restored => standby.doubt(now),
             Part::Leading(leading) if news || restored => {
                 leading.hinted(core, now, &self.session.id, &key);

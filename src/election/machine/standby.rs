@@ -185,7 +185,7 @@ impl Standby {
     }
 
     /// Takes in what a watch saw, which may be old, and which somebody may have undone since.
-    pub(super) fn hinted(&mut self, now: Timestamp, key: &KeyRead) {
+    pub(super) fn hinted(&mut self, now: Timestamp, own: &SessionId, key: &KeyRead) {
         match self.under_way {
             // Its answer says more.
             Some((_, Request::Mark | Request::Acquire { .. })) => return,
@@ -194,8 +194,10 @@ impl Standby {
         }
         self.not_before = now;
         let state = KeyState::of(key.entry.as_ref());
-        self.view = match state {
+        self.view = match state.clone() {
             KeyState::Missing => View::Unknown,
+            // An acquire of ours that was never answered has been carried out: to be proven.
+            KeyState::Held { by, .. } if by == *own => View::Unknown,
             KeyState::Abandoned { index }
                 if self.abandoned.is_none_or(|(seen, _)| seen != index) =>
             {
