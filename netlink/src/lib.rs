@@ -1,1 +1,36 @@
-//! netlink
+//! Addresses with a lease, link state and announcements, on Linux.
+//!
+//! This crate is the only place that knows rtnetlink, packet sockets and `/proc/sys/net`. It decides
+//! nothing: it says what the kernel has ([`Netlink::link`], [`Netlink::addresses`]), carries out one
+//! step at a time ([`Netlink::add`], [`Netlink::refresh`], [`Netlink::remove`]), says when to look
+//! again ([`Netlink::changes`]), and tells the neighbours ([`Announcer`]).
+//!
+//! An address is never given to the kernel for good by accident: it comes with a [`Lifetime`], after
+//! which the kernel takes it away whatever has become of this process, and with
+//! [`PROTOCOL_MARK`], by which a later process knows it again.
+//!
+//! - [`address`], [`prefix`], [`link`](mod@link), `message` and [`wire`] are pure.
+//! - [`netlink`], `request` and [`changes`] talk to the kernel over netlink, [`announce`] over a
+//!   packet socket, [`sysctl`] through `/proc`.
+
+pub mod address;
+pub mod announce;
+pub mod changes;
+pub mod error;
+pub mod link;
+mod message;
+pub mod netlink;
+pub mod prefix;
+mod request;
+pub mod sysctl;
+pub mod wire;
+
+pub use address::{Address, Lifetime, PROTOCOL_MARK, Vip};
+pub use announce::Announcer;
+pub use changes::Changes;
+pub use error::{Error, Operation};
+pub use link::{Link, Mac};
+pub use netlink::{Netlink, Removed};
+pub use prefix::prefix_for;
+pub use sysctl::{ipv6_forwarding, promote_secondaries};
+pub use wire::NodeKind;

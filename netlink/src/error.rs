@@ -1,0 +1,239 @@
+//! What can go wrong, in the operator's words.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::address::Vip;
+
+/// A step that the kernel did not carry out.
+///
+/// The kernel's known answers have a variant each; [`Error::Refused`] has the rest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The process lacks a capability.
+    #[error("{operation}: {} is missing; run as root or grant it", operation.capability())]
+    Permission {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The interface does not exist, or no more.
+    #[error("{operation}: the interface does not exist any more")]
+    NoInterface {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The interface has the address already, from whomever.
+    #[error("{operation}: the address is there already")]
+    AlreadyThere {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The interface takes no IPv6 addresses.
+    #[error(
+        "{operation}: IPv6 is disabled there; set net.ipv6.conf.<interface>.disable_ipv6 to 0, \
+         or take the IPv6 address out of the configuration"
+    )]
+    Ipv6Disabled {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The interface is down, so nothing can be sent.
+    #[error("{operation}: the interface is down")]
+    InterfaceDown {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The interface has no Ethernet address, or its neighbours ask for none.
+    #[error("{operation}: the interface does not use ARP or has no Ethernet address")]
+    NotEthernet {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The kernel said no for another reason.
+    #[error("{operation}")]
+    Refused {
+        /// What was being done.
+        operation: Operation,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel gave no answer that could be read. The step may have been carried out.
+    #[error("{operation}: no answer from the kernel within {} s", after.as_secs())]
+    NoAnswer {
+        /// What was being done.
+        operation: Operation,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The netlink socket is closed, for good. The step may have been carried out.
+    #[error("{operation}: the netlink connection is closed; open a new one")]
+    Disconnected {
+        /// What was being done.
+        operation: Operation,
+    },
+}
+
+impl Error {
+    /// Says whether a capability is missing, so that trying again is of no use.
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::Permission { .. })
+    }
+
+    /// Says whether the connection is gone, so that a new one has to be opened.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected { .. })
+    }
+
+    /// Translates the kernel's answer to `operation`.
+    pub(crate) fn refused(operation: Operation, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EPERM) => Self::Permission { operation },
+            // IPv6 switched off on the interface, and in the whole kernel. Other families get
+            // EACCES from a security module.
+            Some(libc::EACCES | libc::EOPNOTSUPP) if operation.adds_ipv6() => {
+                Self::Ipv6Disabled { operation }
+            }
+            Some(libc::EACCES) => Self::Permission { operation },
+            Some(libc::ENODEV | libc::ENXIO) => Self::NoInterface { operation },
+            Some(libc::EEXIST) => Self::AlreadyThere { operation },
+            Some(libc::ENETDOWN) => Self::InterfaceDown { operation },
+            _ => Self::Refused { operation, source },
+        }
+    }
+}
+
+/// What was being done, with the interface by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Opening the sockets of [`crate::Netlink`].
+    Open,
+    /// Waiting for changes.
+    Watch,
+    /// Looking up an interface.
+    ReadLink(String),
+    /// Listing the addresses of an interface.
+    ReadAddresses(String),
+    /// Adding an address to an interface.
+    Add(Vip, String),
+    /// Refreshing an address on an interface.
+    Refresh(Vip, String),
+    /// Removing an address from an interface.
+    Remove(Vip, String),
+    /// Opening the socket of [`crate::Announcer`].
+    OpenAnnouncer(String),
+    /// Announcing an address on an interface.
+    Announce(IpAddr, String),
+}
+
+impl Operation {
+    /// Returns the capability that it takes.
+    fn capability(&self) -> &'static str {
+        match self {
+            Self::OpenAnnouncer(_) | Self::Announce(..) => "CAP_NET_RAW",
+            Self::Open
+            | Self::Watch
+            | Self::ReadLink(_)
+            | Self::ReadAddresses(_)
+            | Self::Add(..)
+            | Self::Refresh(..)
+            | Self::Remove(..) => "CAP_NET_ADMIN",
+        }
+    }
+
+    fn adds_ipv6(&self) -> bool {
+        match self {
+            Self::Add(vip, _) | Self::Refresh(vip, _) => vip.address().is_ipv6(),
+            Self::Open
+            | Self::Watch
+            | Self::ReadLink(_)
+            | Self::ReadAddresses(_)
+            | Self::Remove(..)
+            | Self::OpenAnnouncer(_)
+            | Self::Announce(..) => false,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => write!(f, "opening a netlink socket"),
+            Self::Watch => write!(f, "watching links and addresses"),
+            Self::ReadLink(interface) => write!(f, "looking up interface {interface}"),
+            Self::ReadAddresses(interface) => write!(f, "listing the addresses of {interface}"),
+            Self::Add(vip, interface) => write!(f, "adding {vip} to {interface}"),
+            Self::Refresh(vip, interface) => write!(f, "refreshing {vip} on {interface}"),
+            Self::Remove(vip, interface) => write!(f, "removing {vip} from {interface}"),
+            Self::OpenAnnouncer(interface) => write!(f, "opening a packet socket for {interface}"),
+            Self::Announce(address, interface) => write!(f, "announcing {address} on {interface}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(operation: Operation, errno: i32) -> String {
+        Error::refused(operation, io::Error::from_raw_os_error(errno)).to_string()
+    }
+
+    #[test]
+    fn known_answers_of_the_kernel_are_sentences() {
+        let v4 = Vip::host("192.0.2.9".parse().unwrap());
+        let v6 = Vip::host("2001:db8::9".parse().unwrap());
+        let eth0 = || "eth0".to_owned();
+        let cases = [
+            (
+                Operation::Add(v4, eth0()),
+                libc::EPERM,
+                "adding 192.0.2.9/32 to eth0: CAP_NET_ADMIN is missing; run as root or grant it",
+            ),
+            (
+                Operation::OpenAnnouncer(eth0()),
+                libc::EPERM,
+                "opening a packet socket for eth0: CAP_NET_RAW is missing; run as root or grant it",
+            ),
+            (
+                Operation::Add(v4, eth0()),
+                libc::EACCES,
+                "adding 192.0.2.9/32 to eth0: CAP_NET_ADMIN is missing; run as root or grant it",
+            ),
+            (
+                Operation::Add(v6, eth0()),
+                libc::EACCES,
+                "adding 2001:db8::9/128 to eth0: IPv6 is disabled there; set \
+                 net.ipv6.conf.<interface>.disable_ipv6 to 0, or take the IPv6 address out of the \
+                 configuration",
+            ),
+            (
+                Operation::Add(v4, eth0()),
+                libc::EEXIST,
+                "adding 192.0.2.9/32 to eth0: the address is there already",
+            ),
+            (
+                Operation::Refresh(v4, eth0()),
+                libc::ENODEV,
+                "refreshing 192.0.2.9/32 on eth0: the interface does not exist any more",
+            ),
+            (
+                Operation::Announce(v4.address(), eth0()),
+                libc::ENETDOWN,
+                "announcing 192.0.2.9 on eth0: the interface is down",
+            ),
+            // The cause is the source's to tell.
+            (
+                Operation::Remove(v4, eth0()),
+                libc::EINVAL,
+                "removing 192.0.2.9/32 from eth0",
+            ),
+        ];
+        for (operation, errno, expected) in cases {
+            assert_eq!(message(operation, errno), expected);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Pure: between this crate's types and rtnetlink's messages.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
+};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+
+use crate::address::{Address, Lifetime, PROTOCOL_MARK, Vip};
+use crate::link::{Link, Mac};
+
+/// The kernel's word for a lifetime without end (`INFINITY_LIFE_TIME`).
+const FOREVER: u32 = u32::MAX;
+
+/// Names one address exactly: interface, address and prefix length.
+///
+/// Both `IFA_LOCAL` and `IFA_ADDRESS` are given, because the kernel compares only what it is given:
+/// without the second, removing a /32 would also hit the same address with another prefix length.
+pub(crate) fn exact(index: u32, vip: Vip) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = match vip.address() {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.index = index;
+    message.header.prefix_len = vip.prefix();
+    message
+        .attributes
+        .push(AddressAttribute::Local(vip.address()));
+    message
+        .attributes
+        .push(AddressAttribute::Address(vip.address()));
+    message
+}
+
+/// Names one address and says for how long it is to be there.
+pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage {
+    let valid = lifetime.as_secs().unwrap_or(FOREVER);
+    let mut times = CacheInfo::default();
+    times.ifa_valid = valid;
+    let mut message = exact(index, vip);
+    match vip.address() {
+        IpAddr::V4(_) => times.ifa_preferred = valid,
+        IpAddr::V6(_) => {
+            // Preferred for no time: never chosen as the source of this host's own connections.
+            times.ifa_preferred = 0;
+            // The lock says that nobody else has the address. Duplicate address detection would
+            // keep it unusable for 1 to 2 s, and delete it if the last holder still answers.
+            message
+                .attributes
+                .push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+    }
+    message.attributes.push(AddressAttribute::CacheInfo(times));
+    message
+        .attributes
+        .push(AddressAttribute::Protocol(AddressProtocol::Other(
+            PROTOCOL_MARK,
+        )));
+    message
+}
+
+/// Reads an address; `None` for an entry that has none of its own (multicast, anycast).
+pub(crate) fn address(message: &AddressMessage) -> Option<Address> {
+    let mut local = None;
+    let mut other = None;
+    let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
+    let mut valid = None;
+    let mut protocol = None;
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(ip) = attribute {
+            local = Some(*ip);
+        } else if let AddressAttribute::Address(ip) = attribute {
+            other = Some(*ip);
+        } else if let AddressAttribute::Flags(all) = attribute {
+            flags = *all;
+        } else if let AddressAttribute::CacheInfo(times) = attribute {
+            valid =
+                (times.ifa_valid != FOREVER).then(|| Duration::from_secs(times.ifa_valid.into()));
+        } else if let AddressAttribute::Protocol(by) = attribute {
+            protocol = Some(u8::from(*by));
+        }
+    }
+    Some(Address {
+        // On a point-to-point link IFA_ADDRESS is the peer's.
+        address: local.or(other)?,
+        prefix: message.header.prefix_len,
+        valid,
+        protocol,
+        tentative: flags.contains(AddressFlags::Tentative),
+        dad_failed: flags.contains(AddressFlags::Dadfailed),
+    })
+}
+
+/// Reads an interface; `None` for one without a name, which the kernel does not have.
+pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
+    let mut name = None;
+    let mut mac = None;
+    for attribute in &message.attributes {
+        if let LinkAttribute::IfName(text) = attribute {
+            name = Some(text.clone());
+        } else if let LinkAttribute::Address(bytes) = attribute {
+            mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(Mac);
+        }
+    }
+    let ethernet = message.header.link_layer_type == LinkLayerType::Ether;
+    let flags = message.header.flags;
+    Some(Link {
+        index: message.header.index,
+        name: name?,
+        mac: mac.filter(|_| ethernet),
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        arp: !flags.contains(LinkFlags::Noarp),
+    })
+}
+
+/// Asks for one interface by name, alternative names included.
+pub(crate) fn link_named(name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message
+        .attributes
+        .push(LinkAttribute::IfName(name.to_owned()));
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(message: &AddressMessage) -> Option<(u32, u32)> {
+        message.attributes.iter().find_map(|attribute| {
+            if let AddressAttribute::CacheInfo(times) = attribute {
+                Some((times.ifa_preferred, times.ifa_valid))
+            } else {
+                None
+            }
+        })
+    }
+
+    #[test]
+    fn an_ipv6_vip_is_never_preferred_and_skips_detection() {
+        let v4 = Vip::host("192.0.2.9".parse().unwrap());
+        let v6 = Vip::host("2001:db8::9".parse().unwrap());
+        let nodad = AddressAttribute::Flags(AddressFlags::Nodad);
+        let cases = [
+            (v4, Lifetime::seconds(4), (4, 4), false),
+            (v6, Lifetime::seconds(4), (0, 4), true),
+            (v4, Some(Lifetime::unlimited()), (FOREVER, FOREVER), false),
+            (v6, Some(Lifetime::unlimited()), (0, FOREVER), true),
+        ];
+        for (vip, lifetime, expected, skips) in cases {
+            let message = leased(3, vip, lifetime.unwrap());
+            assert_eq!(times(&message), Some(expected), "{vip}");
+            assert_eq!(message.attributes.contains(&nodad), skips, "{vip}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_read_back() {
+        let vip = Vip::host("192.0.2.9".parse().unwrap());
+        let read = address(&leased(3, vip, Lifetime::MAX)).unwrap();
+        assert!(read.is(vip) && read.is_ours());
+        assert_eq!(read.valid, Some(Duration::from_secs(15)));
+        let read = address(&leased(3, vip, Lifetime::unlimited())).unwrap();
+        assert_eq!(read.valid, None);
+        assert!(!address(&exact(3, vip)).unwrap().is_ours());
+    }
+
+    #[test]
+    fn the_local_end_of_a_point_to_point_link_is_the_address() {
+        let mut message = exact(3, Vip::host("192.0.2.9".parse().unwrap()));
+        message.attributes[1] = AddressAttribute::Address("198.51.100.1".parse().unwrap());
+        let read = address(&message).unwrap();
+        assert_eq!(read.address, "192.0.2.9".parse::<IpAddr>().unwrap());
+        message.attributes.clear();
+        assert_eq!(address(&message), None);
+    }
+}
