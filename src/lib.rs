@@ -4,6 +4,7 @@
 //! [`config`]), **driver** ([`driver`]) and **applier** (`vip::task`). `ARCHITECTURE.md` has the map.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod consul;
 pub mod election;
