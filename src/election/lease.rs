@@ -39,7 +39,11 @@ pub struct Terms {
 impl Terms {
     /// Fixes the terms of a group that holds its own address.
     pub const fn managed(lock_delay: Duration, ttl: Duration) -> Self {
-        Self { lock_delay, ttl, manage_vip: true }
+        Self {
+            lock_delay,
+            ttl,
+            manage_vip: true,
+        }
     }
 
     /// Fixes the terms of a group whose address others move, by watching Consul.
@@ -47,7 +51,11 @@ impl Terms {
     /// There is no address to protect, so leadership is what Consul says, until the session may
     /// have died unheard.
     pub const fn companion(lock_delay: Duration, ttl: Duration) -> Self {
-        Self { lock_delay, ttl, manage_vip: false }
+        Self {
+            lock_delay,
+            ttl,
+            manage_vip: false,
+        }
     }
 
     /// Returns the lock-delay.
@@ -57,7 +65,11 @@ impl Terms {
 
     /// Returns how long after the confirm the lock is certainly nobody else's.
     pub fn span(&self) -> Duration {
-        if self.manage_vip { self.lock_delay.min(self.ttl) } else { self.ttl }
+        if self.manage_vip {
+            self.lock_delay.min(self.ttl)
+        } else {
+            self.ttl
+        }
     }
 
     /// Returns what is cut off the span: 1 % of clock rate, and the time that removing takes.
@@ -77,7 +89,11 @@ impl Terms {
     /// Returns the seconds for which the kernel may be given the address when `left` of the span
     /// is left, or `None` when it must not be given any more.
     fn kernel_lifetime(&self, left: Duration) -> Option<u64> {
-        match left.saturating_sub(KERNEL_LATENESS).as_secs().min(MAX_KERNEL_LIFETIME) {
+        match left
+            .saturating_sub(KERNEL_LATENESS)
+            .as_secs()
+            .min(MAX_KERNEL_LIFETIME)
+        {
             // Whole seconds cannot be shorter. The daemon's own hand removes the address in time;
             // the kernel's may be late, which is why this lock-delay draws a warning.
             0 if self.lock_delay < STRICT_LOCK_DELAY => Some(1),
@@ -97,7 +113,10 @@ pub struct Lease {
 impl Lease {
     /// Starts a lease from a confirm whose request was sent at `confirmed_at` or later.
     pub const fn new(terms: Terms, confirmed_at: Timestamp) -> Self {
-        Self { terms, confirmed_at }
+        Self {
+            terms,
+            confirmed_at,
+        }
     }
 
     /// Returns when the confirming request was sent.
@@ -126,7 +145,8 @@ impl Lease {
         if !self.is_live(now) {
             return None;
         }
-        self.terms.kernel_lifetime((self.confirmed_at + self.terms.span()).since(now))
+        self.terms
+            .kernel_lifetime((self.confirmed_at + self.terms.span()).since(now))
     }
 
     /// Returns the last instant at which the kernel may be given at least one second more.
