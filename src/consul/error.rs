@@ -28,12 +28,13 @@ pub(super) fn sort(
     };
     let doing = &request.doing;
     let words = shorten(body);
+    let words = words.trim_end_matches('.');
     let said = if words.is_empty() {
         format!("{endpoint} answered {status}")
     } else {
         format!("{endpoint} answered {}: {words}", status.as_u16())
     };
-    let message = match hint(request.operation, status, kind, &words) {
+    let message = match hint(request.operation, status, kind, words) {
         Some(hint) => format!("cannot {doing}: {said}; {hint}"),
         None => format!("cannot {doing}: {said}"),
     };
@@ -65,27 +66,21 @@ fn kind_of(operation: Operation, status: StatusCode, body: &[u8]) -> Option<Fail
         | Operation::ReadAgent
         | Operation::ReadChecks => {}
     }
-    Some(
-        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN || denies(&body) {
-            FailureKind::Denied
-        } else if operation == Operation::CreateSession && says("is in critical state") {
-            FailureKind::CheckCritical
-        } else if operation == Operation::CreateSession
+    let creating = operation == Operation::CreateSession;
+    let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    let forbidden = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+    Some(if forbidden || denies(&body) {
+        FailureKind::Denied
+    } else if creating && says("is in critical state") {
+        FailureKind::CheckCritical
+    } else if creating && (says("Missing check ") || says(NO_NODE)) {
         // A node that is not there yet will come with its agent, as a check does.
-        && (says("Missing check ") || says(NO_NODE))
-        {
-            FailureKind::CheckMissing
-        } else if operation == Operation::CreateSession && says("Invalid Session TTL") {
-            FailureKind::Refused
-        } else if status.is_client_error()
-            && status != StatusCode::TOO_MANY_REQUESTS
-            && status != StatusCode::REQUEST_TIMEOUT
-        {
-            FailureKind::Refused
-        } else {
-            FailureKind::Unavailable
-        },
-    )
+        FailureKind::CheckMissing
+    } else if (creating && says("Invalid Session TTL")) || (status.is_client_error() && !busy) {
+        FailureKind::Refused
+    } else {
+        FailureKind::Unavailable
+    })
 }
 
 /// Consul's words when it does not know the node a session shall belong to.
@@ -114,10 +109,10 @@ fn hint(
         }
         FailureKind::CheckMissing => Some("register the check with this host's agent".to_owned()),
         FailureKind::Refused if status == StatusCode::NOT_FOUND => {
-            Some("is a consul agent listening there".to_owned())
+            Some("check that a consul agent listens there".to_owned())
         }
         FailureKind::Unavailable if status.is_redirection() => {
-            Some("is a consul agent listening there".to_owned())
+            Some("check that a consul agent listens there".to_owned())
         }
         FailureKind::SessionGone
         | FailureKind::CheckCritical
@@ -134,33 +129,18 @@ fn hint(
 /// Where several failed, the most telling one counts: a dead session before the lock's state, the
 /// lock's state before a key that is not as it was.
 pub(super) fn sort_rollback(doing: &str, reasons: &[String]) -> Failure {
-    let any = |words: &[&str]| {
-        reasons
-            .iter()
-            .any(|said| words.iter().any(|w| said.contains(w)))
-    };
-    let kind = if reasons.iter().any(|said| denies(said)) {
-        FailureKind::Denied
-    } else if any(&["invalid session "]) {
-        FailureKind::SessionGone
-    } else if any(&["due to lock delay"]) {
-        FailureKind::LockDelayed
-    } else if any(&["lock is already held"]) {
-        FailureKind::Held
-    } else if any(&[
-        "failed index check",
-        "failed to check index",
-        "failed session check",
-        "failed to check session",
-        "index is stale",
-        "lock isn't held",
-        " exists",
-        "doesn't exist",
-    ]) {
-        FailureKind::Changed
-    } else {
-        FailureKind::Refused
-    };
+    let kinds: Vec<FailureKind> = reasons.iter().map(|said| kind_of_rollback(said)).collect();
+    let kind = [
+        FailureKind::Denied,
+        FailureKind::Refused,
+        FailureKind::SessionGone,
+        FailureKind::LockDelayed,
+        FailureKind::Held,
+        FailureKind::Changed,
+    ]
+    .into_iter()
+    .find(|kind| kinds.contains(kind))
+    .unwrap_or(FailureKind::Unavailable);
     let said = shorten(reasons.join("; ").as_bytes());
     let mut message = format!("cannot {doing}: consul rolled it back: {said}");
     if let Some(hint) = hint(Operation::Transact, StatusCode::CONFLICT, kind, &said) {
@@ -168,6 +148,36 @@ pub(super) fn sort_rollback(doing: &str, reasons: &[String]) -> Failure {
         message.push_str(&hint);
     }
     Failure { kind, message }
+}
+
+/// Looks at both ends of the sentence only: the key's name in the middle may say anything.
+fn kind_of_rollback(said: &str) -> FailureKind {
+    if said.starts_with("Permission denied") || said.starts_with("ACL not found") {
+        FailureKind::Denied
+    } else if said.starts_with("invalid session ") {
+        FailureKind::SessionGone
+    } else if said.ends_with("due to lock delay") {
+        FailureKind::LockDelayed
+    } else if said.ends_with("lock is already held") {
+        FailureKind::Held
+    } else if [
+        "failed index check",
+        "failed to check index",
+        "failed session check",
+        "failed to check session",
+        "failed to unlock key",
+        "failed to set key",
+        "failed to delete key",
+    ]
+    .iter()
+    .any(|start| said.starts_with(start))
+        || said.ends_with(" exists")
+        || said.ends_with(" doesn't exist")
+    {
+        FailureKind::Changed
+    } else {
+        FailureKind::Refused
+    }
 }
 
 /// No usable answer, and why.

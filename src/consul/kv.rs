@@ -92,7 +92,10 @@ fn key_read(reply: &Reply, previous: Option<u64>) -> Result<KeyRead, Failure> {
         .headers
         .get("x-consul-index")
         .and_then(|value| value.to_str().ok()?.parse().ok())
-        .ok_or_else(|| reply.absurd("the answer has no X-Consul-Index: is that a consul agent"))?;
+        .ok_or_else(|| {
+            reply
+                .absurd("the answer has no X-Consul-Index; check that a consul agent listens there")
+        })?;
     let entry = if reply.status == StatusCode::NOT_FOUND {
         None
     } else {
