@@ -1,1 +1,230 @@
-//! Configuration.
+//! Pure: what the daemon is asked to do, from vip-manager's file, the environment and the flags.
+//!
+//! Two levels: what was written, each value with its [`Origin`], and [`Config`], what it means.
+//! Everything that is wrong is reported at once. Reading files and looking at interfaces is done
+//! through [`Sources`], so that a test needs neither.
+
+mod access;
+mod describe;
+pub mod duration;
+mod file;
+mod group;
+mod levels;
+mod origin;
+mod process;
+mod relations;
+mod report;
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing::Level;
+
+use self::describe::Lines;
+use self::file::File;
+use self::levels::Levels;
+pub use self::origin::Origin;
+use self::process::Process;
+use self::report::Findings;
+pub use self::report::{Caution, Fault, Problem, Problems, Report, Warning};
+use crate::cli::{Cli, Flags};
+use crate::consul::access::Access;
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// One for each file, in the order of the flags; at least one.
+    pub groups: Vec<Group>,
+    /// How to reach Consul.
+    pub access: Access,
+    /// What the session is created with.
+    pub session: Session,
+    /// Whether addresses are held here; without it no address is ever touched.
+    pub manage_vip: bool,
+    /// How to log.
+    pub log: Log,
+    /// What is probably not meant, although it can be used.
+    pub warnings: Vec<Warning>,
+    lines: Lines,
+}
+
+/// One trigger key, and the address that follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The file that describes it.
+    pub file: PathBuf,
+    /// Without a leading slash.
+    pub trigger_key: String,
+    /// What a leading host writes into the key.
+    pub trigger_value: String,
+    /// `Some` exactly with [`Config::manage_vip`].
+    pub vip: Option<Vip>,
+}
+
+/// A virtual IP and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vip {
+    /// The address.
+    pub address: IpAddr,
+    /// The prefix length of the network it is in.
+    pub prefix: u8,
+    /// An interface that existed when the configuration was read.
+    pub interface: String,
+}
+
+/// What the Consul session is created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// 10 s to 24 h.
+    pub ttl: Duration,
+    /// At most 60 s; with [`Config::manage_vip`] at least 1 s.
+    pub lock_delay: Duration,
+    /// The check that must pass for this host to lead.
+    pub check_id: Option<String>,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The shape of a line.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: Level,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// The world that the configuration is read from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// An environment variable; `None` if it is not set.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The bytes of a file.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// The files in a directory, in any order.
+    pub list: &'a dyn Fn(&Path) -> io::Result<Vec<PathBuf>>,
+    /// Whether this host has an interface of that name.
+    pub interface_exists: &'a dyn Fn(&str) -> bool,
+    /// The full name of this host, as the kernel has it.
+    pub host_name: &'a str,
+}
+
+/// Reads everything, checks everything, and reports all problems together.
+pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
+    let mut findings = Findings::default();
+    let mut lines = Lines::default();
+    let files = read_files(&cli.flags, sources, &mut findings);
+    let levels = Levels {
+        flags: &cli.flags,
+        sources,
+        files: &files,
+    };
+
+    let process = Process::resolve(&levels, &mut findings, &mut lines);
+    let access = access::resolve(&levels, &mut findings, &mut lines);
+    let manage_vip = process
+        .manage_vip
+        .as_ref()
+        .is_some_and(|manage_vip| manage_vip.value);
+    let groups = group::resolve(&levels, manage_vip, &mut findings);
+    relations::check(&process, &groups, &mut findings);
+
+    let groups: Option<Vec<_>> = groups
+        .into_iter()
+        .map(|group| group.finish(manage_vip, &mut lines))
+        .collect();
+    let session = process.session();
+    let Findings { problems, warnings } = findings.without_repetitions();
+    match (groups, access, session, process.log) {
+        (Some(groups), Some(access), Some(session), Some(log)) if problems.is_empty() => {
+            Ok(Config {
+                groups,
+                access,
+                session,
+                manage_vip,
+                log,
+                warnings,
+                lines,
+            })
+        }
+        _ => Err(Problems(problems)),
+    }
+}
+
+impl Config {
+    /// One value a line with where it comes from, secrets masked, and the warnings below.
+    pub fn describe(&self) -> String {
+        let mut text = self.lines.to_string();
+        for warning in &self.warnings {
+            text.push_str(&format!("warning: {warning}\n"));
+        }
+        text
+    }
+}
+
+impl Group {
+    /// What the group is called in logs and reports.
+    pub fn name(&self) -> &str {
+        &self.trigger_key
+    }
+}
+
+impl LogFormat {
+    /// As it is written in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// The environment of this process, for [`Sources::environment`].
+///
+/// A value that is not UTF-8 is kept with replacement characters, so that it is refused where it is
+/// used and not overlooked.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// The files of a directory, for [`Sources::list`].
+pub fn list_directory(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn read_files(flags: &Flags, sources: &Sources<'_>, findings: &mut Findings) -> Vec<File> {
+    let flag = Origin::Flag("--vip-manager-config");
+    let paths: Vec<_> = flags
+        .vip_manager_config
+        .iter()
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
+    if paths.is_empty() {
+        findings.problem_at("vip-manager-config", &flag, Fault::NoFile);
+    }
+    let read = |path: &&PathBuf| match (sources.read)(path) {
+        Ok(bytes) => File::parse(path, &bytes, findings),
+        Err(error) => {
+            let written = origin::Written::new(path.display().to_string(), flag.clone());
+            findings.problem("vip-manager-config", &written, Fault::Unreadable(error));
+            None
+        }
+    };
+    paths.iter().filter_map(read).collect()
+}

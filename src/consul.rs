@@ -1,3 +1,22 @@
 //! A thin, typed client for Consul's HTTP API.
+//!
+//! Read from the outside in: [`Binding`] carries out what the election asks for, in terms of the
+//! typed calls of [`session`], [`kv`], [`txn`] and [`agent`], which all go through
+//! [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
+//! by [`error`] and by nothing else. Every call is bounded in time and in size.
 
 pub mod access;
+pub mod agent;
+mod binding;
+mod client;
+mod connect;
+mod endpoint;
+mod error;
+pub mod kv;
+mod request;
+pub mod session;
+pub mod txn;
+
+pub use binding::{Binding, Terms, WATCH_TIMEOUT};
+pub use client::Client;
+pub use endpoint::BuildError;

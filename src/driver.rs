@@ -6,7 +6,7 @@
 //! abandons its requests, and the VIP task takes the address off.
 
 pub mod clock;
-mod journal;
+pub(crate) mod journal;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use self::clock::Clock;
+use crate::consul;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId};
 use crate::election::machine::{Action, Event, Machine, Params};
 use crate::election::status::{Outcome, Phase};
@@ -30,6 +31,12 @@ pub trait Consul: Send + Sync + 'static {
         call: Call,
         timeout: Duration,
     ) -> impl Future<Output = Result<Answer, Failure>> + Send;
+}
+
+impl Consul for consul::Binding {
+    async fn call(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
+        self.call(call, timeout).await
+    }
 }
 
 /// The driver's ends of the talk with the VIP task.

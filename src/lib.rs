@@ -1,11 +1,17 @@
 //! Decides through Consul which Linux host holds a virtual IP, and moves it there.
 //!
 //! Three kinds of code, and each file is one of them: **pure** ([`election`], parts of [`vip`] and
-//! [`config`]), **driver** ([`driver`]) and **applier** (`vip::task`). `ARCHITECTURE.md` has the map.
+//! [`config`]), **driver** ([`driver`]) and **applier** ([`vip::task`]). `ARCHITECTURE.md` has the
+//! map.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod consul;
+pub mod daemon;
 pub mod driver;
 pub mod election;
+pub mod logging;
+pub mod privileges;
+pub mod record;
 pub mod vip;

@@ -1,5 +1,6 @@
 //! The virtual IP of one group: what to do about it (pure), and the task that does it (applier).
 
 pub mod announce;
+pub mod kernel;
 pub mod reconcile;
 pub mod task;

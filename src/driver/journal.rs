@@ -2,9 +2,18 @@
 
 use tracing::{error, info, warn};
 
-use crate::election::call::FailureKind;
+use crate::election::call::{FailureKind, LOCK_FLAG};
 use crate::election::status::{Doing, Phase, Status, Trouble};
 use crate::election::time::Timestamp;
+
+/// Says, in the Go tool's words, that a key is not a lock, and what to do.
+pub(crate) fn not_a_lock(key: &str, flags: u64) -> String {
+    format!(
+        "trigger-key pre-flight check failed: existing key at '{key}' is a regular KV entry \
+         (Flags={flags}), not a lock key (expected Flags={LOCK_FLAG}). Delete it with \
+         `consul kv delete {key}`, then restart; never pre-create the key with `consul kv put`"
+    )
+}
 
 /// Logs what is different between two statuses of a group.
 pub(super) fn log(group: &str, now: Timestamp, before: &Status, after: &Status) {

@@ -1,0 +1,167 @@
+//! Pure: the command line, as it was typed. What it means is decided in [`crate::config`].
+//!
+//! Values stay text here, so that a wrong duration and a wrong file are reported together.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use secrecy::SecretString;
+
+/// `EX_USAGE`: the status of a process that was started with flags or a configuration it cannot use.
+pub const EXIT_USAGE: u8 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  Beside vip-manager, which moves the address:
+    vip-elector --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http
+
+  All in one, without vip-manager:
+    vip-elector --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
+
+  Show what would be used, and where each value comes from:
+    vip-elector check-config --vip-manager-config=/etc/vip-manager.yml
+
+Durations: 10s, 1m30s, 1.5s, 250ms. One dash (-check-id=vip-http) works as well as two.
+Environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of Consul's; VIP_* as
+vip-manager reads it. A flag wins over the environment, and that over the file.";
+
+/// What was typed after `vip-elector`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "vip-elector",
+    version,
+    about = "Decides through Consul which host holds a virtual IP, and moves it there",
+    after_help = EXAMPLES,
+    args_override_self = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    subcommand_value_name = "COMMAND"
+)]
+pub struct Cli {
+    /// `None` runs the daemon.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags, wherever they stood.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// What to do instead of running the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Validate everything, print the result with its sources, and exit with 0 or 64
+    CheckConfig,
+}
+
+/// Every flag; all may stand before or after the command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Flags {
+    /// vip-manager's file; repeat it for more than one group
+    #[arg(long, global = true, value_name = "FILE", action = ArgAction::Append)]
+    pub vip_manager_config: Vec<PathBuf>,
+
+    /// Value written into the trigger key [default: trigger-value, else the short host name]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Election")]
+    pub hostname: Option<String>,
+
+    /// Consul check that must pass for this host to lead
+    #[arg(long, global = true, value_name = "ID", help_heading = "Election")]
+    pub check_id: Option<String>,
+
+    /// TTL of the Consul session, 10s to 24h [default: 10s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        help_heading = "Election"
+    )]
+    pub ttl: Option<String>,
+
+    /// Pause after a leader is lost, 60s at most [default: 1s, with --manage-vip 3s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        help_heading = "Election"
+    )]
+    pub lock_delay: Option<String>,
+
+    /// Hold the address on the interface, instead of leaving that to vip-manager
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Election"
+    )]
+    pub manage_vip: Option<String>,
+
+    /// Consul's address, or several with commas [default: the file's, else http://127.0.0.1:8500]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Consul")]
+    pub addr: Option<String>,
+
+    /// ACL token; every user of this host can read it here, so better use --token-file
+    #[arg(long, global = true, value_name = "TOKEN", value_parser = secret, help_heading = "Consul")]
+    pub token: Option<SecretString>,
+
+    /// File that holds the ACL token
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Consul")]
+    pub token_file: Option<String>,
+
+    /// text or json [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
+    pub log_format: Option<String>,
+
+    /// error, warn, info, debug or trace [default: info]
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
+    pub log_level: Option<String>,
+}
+
+/// Reads the arguments, the program's name first.
+///
+/// The error is also how clap asks for `--help` and `--version` to be printed: print it, and leave
+/// with [`exit_code`].
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(two_dashes(arguments))
+}
+
+/// The status to leave with after [`parse`] failed: 0 for `--help` and `--version`.
+pub fn exit_code(error: &clap::Error) -> u8 {
+    if error.use_stderr() { EXIT_USAGE } else { 0 }
+}
+
+/// Go's flag package takes a long name after one dash. No short flag of ours has more than one
+/// letter, so a second dash is never wrong. What follows `--` is left alone.
+fn two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut only_values = false;
+    arguments
+        .into_iter()
+        .map(|argument| {
+            only_values |= argument == "--";
+            match argument.to_str() {
+                Some(text) if !only_values && is_long_after_one_dash(text) => {
+                    format!("-{text}").into()
+                }
+                Some(_) | None => argument,
+            }
+        })
+        .collect()
+}
+
+fn is_long_after_one_dash(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next() == Some('-')
+        && letters
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.next().is_some_and(|second| second != '=')
+}
+
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
+}

@@ -1,0 +1,149 @@
+//! Pure: how to reach Consul: endpoints, token and TLS, in the order in which Consul's own tools and
+//! vip-manager look for them.
+//!
+//! The meaning of each variable: <https://developer.hashicorp.com/consul/commands#environment-variables>.
+
+mod endpoint;
+mod tls;
+
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::describe::{Lines, MASK};
+use super::levels::{Levels, filled_flag};
+use super::origin::{Origin, Sourced, Written};
+use super::process::boolean;
+use super::report::{Caution, Fault, Findings};
+use crate::consul::access::{Access, Endpoint};
+
+/// Everything that is needed to talk to Consul; `None` only where a problem was reported.
+pub(super) fn resolve(
+    levels: &Levels<'_>,
+    findings: &mut Findings,
+    lines: &mut Lines,
+) -> Option<Access> {
+    let endpoints = endpoint::resolve(levels, findings);
+    for endpoint in &endpoints {
+        lines.add("addr", Some(endpoint), endpoint::show);
+    }
+    let token = token(levels, findings);
+    lines.add("token", token.as_ref(), |_| MASK.to_owned());
+    let http_auth = header(
+        levels.environment("CONSUL_HTTP_AUTH"),
+        "http-auth",
+        findings,
+    );
+    lines.add("http-auth", http_auth.as_ref(), |_| MASK.to_owned());
+    let tls = tls::resolve(levels, findings, lines);
+    let namespace = levels.environment("CONSUL_NAMESPACE");
+    lines.add("namespace", namespace.as_ref(), Clone::clone);
+    let partition = levels.environment("CONSUL_PARTITION");
+    lines.add("partition", partition.as_ref(), Clone::clone);
+
+    let endpoints: Vec<_> = endpoints
+        .into_iter()
+        .map(|endpoint| endpoint.value)
+        .collect();
+    if let Some(unverified) = &tls.unverified
+        && endpoints.iter().any(speaks_tls)
+    {
+        findings.warning("ssl-verify", unverified, Caution::Unverified);
+    }
+    let usable = !endpoints.is_empty();
+    usable.then(|| Access {
+        endpoints,
+        token: token.map(|token| token.value),
+        http_auth: http_auth.map(|auth| auth.value),
+        tls: tls.tls,
+        namespace: namespace.map(|namespace| namespace.value),
+        partition: partition.map(|partition| partition.value),
+    })
+}
+
+fn speaks_tls(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Http(url) => url.scheme() == "https",
+        Endpoint::Unix(_) => false,
+    }
+}
+
+/// A variable with Go's `strconv.ParseBool`; not set and refused are both `None`.
+fn switch(
+    levels: &Levels<'_>,
+    name: &'static str,
+    setting: &str,
+    findings: &mut Findings,
+) -> Option<Sourced<bool>> {
+    let written = levels.environment(name)?;
+    findings.accept(setting, &written, boolean(&written.value))
+}
+
+fn token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Sourced<SecretString>> {
+    let flags = levels.flags;
+    if let Some(token) = flags
+        .token
+        .as_ref()
+        .filter(|token| !token.expose_secret().is_empty())
+    {
+        let token = Written::new(token.expose_secret().to_owned(), Origin::Flag("--token"));
+        return header(Some(token), "token", findings);
+    }
+    if let Some(file) = filled_flag("--token-file", flags.token_file.as_ref()) {
+        return token_file(levels, &file, findings);
+    }
+    if let Some(token) = levels.environment("CONSUL_HTTP_TOKEN") {
+        return header(Some(token), "token", findings);
+    }
+    if let Some(file) = levels.environment("CONSUL_HTTP_TOKEN_FILE") {
+        return token_file(levels, &file, findings);
+    }
+    if let Some(token) = levels.vip_environment("consul-token", findings) {
+        return header(Some(token), "token", findings);
+    }
+    if let Some(file) = levels.option(None, "token-file", findings) {
+        return token_file(levels, &file, findings);
+    }
+    let token = levels.agreed(
+        "consul-token",
+        |file| file.setting("consul-token"),
+        findings,
+    )?;
+    header(token.one(), "token", findings)
+}
+
+fn token_file(
+    levels: &Levels<'_>,
+    file: &Written,
+    findings: &mut Findings,
+) -> Option<Sourced<SecretString>> {
+    let text = match (levels.sources.read)(Path::new(&file.value)) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| Fault::NotText),
+        Err(error) => Err(Fault::Unreadable(error)),
+    };
+    let token = text.and_then(|text| match text.trim() {
+        "" => Err(Fault::EmptyTokenFile),
+        token if fits_a_header(token) => Ok(SecretString::from(token)),
+        _ => Err(Fault::NotAHeader),
+    });
+    findings.accept("token-file", file, token)
+}
+
+/// A secret that is sent in a header. Its value is never reported.
+fn header(
+    written: Option<Written>,
+    setting: &str,
+    findings: &mut Findings,
+) -> Option<Sourced<SecretString>> {
+    let written = written?;
+    if !fits_a_header(&written.value) {
+        findings.problem_at(setting, &written.origin, Fault::NotAHeader);
+        return None;
+    }
+    Some(written.means(SecretString::from(written.value.as_str())))
+}
+
+fn fits_a_header(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}

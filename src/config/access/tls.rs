@@ -1,0 +1,154 @@
+//! Pure: TLS towards Consul: whom to trust and who we are, read and checked at load time.
+
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::SecretString;
+
+use super::super::describe::Lines;
+use super::super::levels::Levels;
+use super::super::origin::Written;
+use super::super::report::{Fault, Findings};
+use super::switch;
+use crate::consul::access::{Identity, Tls};
+
+const CERTIFICATE: &str = "CERTIFICATE";
+const PRIVATE_KEY: &str = "PRIVATE KEY, not encrypted";
+
+/// TLS as configured, as far as it could be read.
+pub(super) struct Resolved {
+    pub(super) tls: Tls,
+    /// Who turned verification off.
+    pub(super) unverified: Option<Written>,
+}
+
+pub(super) fn resolve(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Resolved {
+    let verify = switch(levels, "CONSUL_HTTP_SSL_VERIFY", "ssl-verify", findings);
+    lines.add("ssl-verify", verify.as_ref(), bool::to_string);
+    let unverified = verify
+        .filter(|verify| !verify.value)
+        .and_then(|_| levels.environment("CONSUL_HTTP_SSL_VERIFY"));
+    let roots = roots(levels, findings, lines);
+    let identity = identity(levels, findings, lines);
+    let server_name = levels
+        .environment("CONSUL_TLS_SERVER_NAME")
+        .map(|name| name.means(without_port(&name.value).to_owned()));
+    lines.add("tls-server-name", server_name.as_ref(), Clone::clone);
+    let tls = Tls {
+        verify: unverified.is_none(),
+        roots,
+        identity,
+        server_name: server_name.map(|name| name.value),
+    };
+    Resolved { tls, unverified }
+}
+
+/// A file wins over a directory, as in Consul's client.
+fn roots(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Vec<Vec<u8>> {
+    if let Some(file) = levels.environment("CONSUL_CACERT") {
+        lines.add("ca-cert", Some(&file), Clone::clone);
+        let pem = read(levels, Path::new(&file.value)).and_then(|pem| {
+            if has_certificate(&pem) {
+                Ok(pem)
+            } else {
+                Err(Fault::NotPem { kind: CERTIFICATE })
+            }
+        });
+        return findings
+            .accept("ca-cert", &file, pem)
+            .map(|pem| pem.value)
+            .into_iter()
+            .collect();
+    }
+    let Some(directory) = levels.environment("CONSUL_CAPATH") else {
+        return Vec::new();
+    };
+    lines.add("ca-path", Some(&directory), Clone::clone);
+    let pems = directory_roots(levels, Path::new(&directory.value));
+    findings
+        .accept("ca-path", &directory, pems)
+        .map(|pems| pems.value)
+        .unwrap_or_default()
+}
+
+/// Files without a certificate, a README say, are passed over, but not if nothing is left.
+fn directory_roots(levels: &Levels<'_>, directory: &Path) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut files: Vec<PathBuf> = (levels.sources.list)(directory).map_err(Fault::Unreadable)?;
+    files.sort();
+    let mut pems = Vec::new();
+    for file in files {
+        let pem = read(levels, &file)?;
+        if has_certificate(&pem) {
+            pems.push(pem);
+        }
+    }
+    if pems.is_empty() {
+        Err(Fault::NotPem { kind: CERTIFICATE })
+    } else {
+        Ok(pems)
+    }
+}
+
+fn identity(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Option<Identity> {
+    let certificate = levels.environment("CONSUL_CLIENT_CERT");
+    let key = levels.environment("CONSUL_CLIENT_KEY");
+    lines.add("client-cert", certificate.as_ref(), Clone::clone);
+    lines.add("client-key", key.as_ref(), Clone::clone);
+    match (&certificate, &key) {
+        (Some(certificate), None) => {
+            let missing = "CONSUL_CLIENT_KEY";
+            findings.problem("client-cert", certificate, Fault::Partner { missing });
+        }
+        (None, Some(key)) => {
+            let missing = "CONSUL_CLIENT_CERT";
+            findings.problem("client-key", key, Fault::Partner { missing });
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let certificate = certificate.and_then(|file| {
+        let pem = read(levels, Path::new(&file.value)).and_then(|pem| {
+            if has_certificate(&pem) {
+                Ok(pem)
+            } else {
+                Err(Fault::NotPem { kind: CERTIFICATE })
+            }
+        });
+        findings.accept("client-cert", &file, pem)
+    });
+    let key = key.and_then(|file| {
+        let pem = read(levels, Path::new(&file.value)).and_then(private_key);
+        findings.accept("client-key", &file, pem)
+    });
+    let (certificate, key) = certificate.zip(key)?;
+    Some(Identity {
+        certificate: certificate.value,
+        key: key.value,
+    })
+}
+
+fn read(levels: &Levels<'_>, path: &Path) -> Result<Vec<u8>, Fault> {
+    (levels.sources.read)(path).map_err(Fault::Unreadable)
+}
+
+/// At least one, and none that is broken.
+fn has_certificate(pem: &[u8]) -> bool {
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
+}
+
+fn private_key(pem: Vec<u8>) -> Result<SecretString, Fault> {
+    let text = String::from_utf8(pem).map_err(|_| Fault::NotText)?;
+    match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
+        Ok(_) => Ok(SecretString::from(text)),
+        Err(_) => Err(Fault::NotPem { kind: PRIVATE_KEY }),
+    }
+}
+
+/// Consul's client strips a port from the name.
+fn without_port(name: &str) -> &str {
+    match name.split_once(':') {
+        Some((host, port)) if !port.contains(':') => host,
+        Some(_) | None => name,
+    }
+}

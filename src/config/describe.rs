@@ -1,0 +1,60 @@
+//! Pure: the configuration as an operator reads it: one value a line, with where it comes from.
+
+use std::fmt;
+
+use super::origin::{Origin, Sourced};
+
+/// What stands in a secret's place.
+pub(super) const MASK: &str = "***";
+
+/// One value. Secrets are masked before they get here.
+#[derive(Clone, Debug)]
+struct Line {
+    name: String,
+    value: String,
+    origin: Origin,
+}
+
+/// The lines, in the order in which they were added.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    lines: Vec<Line>,
+}
+
+impl Lines {
+    pub(super) fn add<T>(
+        &mut self,
+        name: impl Into<String>,
+        value: Option<&Sourced<T>>,
+        show: impl FnOnce(&T) -> String,
+    ) {
+        if let Some(Sourced { value, origin }) = value {
+            let (value, origin) = (show(value), origin.clone());
+            self.lines.push(Line {
+                name: name.into(),
+                value,
+                origin,
+            });
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.lines.extend(other.lines);
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |line: &Line| format!("{}: {}", line.name, line.value);
+        let width = self
+            .lines
+            .iter()
+            .map(|line| text(line).chars().count())
+            .max()
+            .unwrap_or(0);
+        for line in &self.lines {
+            writeln!(f, "{:width$}  # {}", text(line), line.origin)?;
+        }
+        Ok(())
+    }
+}

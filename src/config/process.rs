@@ -1,0 +1,150 @@
+//! Pure: the options that the whole process has once: session, log, and whether it holds addresses.
+
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::describe::Lines;
+use super::levels::{Levels, filled_flag, flag};
+use super::origin::Sourced;
+use super::report::{Fault, Findings};
+use super::{Log, LogFormat, duration};
+
+/// What was asked for. A field is `None` only where a problem was reported.
+pub(super) struct Process {
+    pub(super) manage_vip: Option<Sourced<bool>>,
+    pub(super) ttl: Option<Sourced<Duration>>,
+    pub(super) lock_delay: Option<Sourced<Duration>>,
+    pub(super) check_id: Option<Sourced<String>>,
+    pub(super) log: Option<Log>,
+}
+
+const TTL: Duration = Duration::from_secs(10);
+const LOCK_DELAY: Duration = Duration::from_secs(1);
+/// Long enough for the kernel's hand alone to keep the promise.
+const LOCK_DELAY_MANAGED: Duration = Duration::from_secs(3);
+
+impl Process {
+    pub(super) fn resolve(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Self {
+        let flags = levels.flags;
+        let mut resolver = Resolver { levels, findings };
+        let manage_vip = resolver.option(
+            flag("--manage-vip", flags.manage_vip.as_ref()),
+            "manage-vip",
+            false,
+            boolean,
+        );
+        let managed = manage_vip
+            .as_ref()
+            .is_some_and(|manage_vip| manage_vip.value);
+        let ttl = resolver.option(flag("--ttl", flags.ttl.as_ref()), "ttl", TTL, time);
+        let lock_delay = resolver.option(
+            flag("--lock-delay", flags.lock_delay.as_ref()),
+            "lock-delay",
+            if managed {
+                LOCK_DELAY_MANAGED
+            } else {
+                LOCK_DELAY
+            },
+            time,
+        );
+        let typed = filled_flag("--check-id", flags.check_id.as_ref());
+        let check_id = levels.option(typed, "check-id", resolver.findings);
+        let format = resolver.option(
+            flag("--log-format", flags.log_format.as_ref()),
+            "log-format",
+            LogFormat::Text,
+            log_format,
+        );
+        let level = resolver.option(
+            flag("--log-level", flags.log_level.as_ref()),
+            "log-level",
+            Level::INFO,
+            log_level,
+        );
+
+        lines.add("manage-vip", manage_vip.as_ref(), bool::to_string);
+        lines.add("check-id", check_id.as_ref(), Clone::clone);
+        lines.add("ttl", ttl.as_ref(), |ttl| duration::Go(*ttl).to_string());
+        lines.add("lock-delay", lock_delay.as_ref(), |delay| {
+            duration::Go(*delay).to_string()
+        });
+        lines.add("log-format", format.as_ref(), |format| {
+            format.name().to_owned()
+        });
+        lines.add("log-level", level.as_ref(), |level| {
+            level.to_string().to_lowercase()
+        });
+        let log = format.zip(level).map(|(format, level)| Log {
+            format: format.value,
+            level: level.value,
+        });
+        Self {
+            manage_vip,
+            ttl,
+            lock_delay,
+            check_id,
+            log,
+        }
+    }
+}
+
+/// Go's `strconv.ParseBool`, which Consul uses for its variables.
+pub(super) fn boolean(text: &str) -> Result<bool, Fault> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(Fault::NotOneOf {
+            known: "true or false",
+        }),
+    }
+}
+
+struct Resolver<'a> {
+    levels: &'a Levels<'a>,
+    findings: &'a mut Findings,
+}
+
+impl Resolver<'_> {
+    fn option<T>(
+        &mut self,
+        typed: Option<super::origin::Written>,
+        name: &'static str,
+        default: T,
+        meaning: fn(&str) -> Result<T, Fault>,
+    ) -> Option<Sourced<T>> {
+        match self.levels.option(typed, name, self.findings) {
+            Some(written) => self
+                .findings
+                .accept(name, &written, meaning(&written.value)),
+            None => Some(Sourced::default(default)),
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Duration, Fault> {
+    duration::parse(text).map_err(Fault::Duration)
+}
+
+fn log_format(text: &str) -> Result<LogFormat, Fault> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Fault::NotOneOf {
+            known: "text or json",
+        }),
+    }
+}
+
+fn log_level(text: &str) -> Result<Level, Fault> {
+    match text {
+        "error" => Ok(Level::ERROR),
+        "warn" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err(Fault::NotOneOf {
+            known: "error, warn, info, debug or trace",
+        }),
+    }
+}

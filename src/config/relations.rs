@@ -1,0 +1,94 @@
+//! Pure: what must hold between values: the session's times against what Consul takes and against
+//! the lease, and the groups against one another.
+
+use std::time::Duration;
+
+use super::group::Draft;
+use super::origin::{Sourced, Written};
+use super::process::Process;
+use super::report::{Caution, Fault, Findings};
+use super::{Session, duration};
+use crate::election::lease::STRICT_LOCK_DELAY;
+
+// What Consul takes: <https://developer.hashicorp.com/consul/api-docs/session>.
+const MIN_TTL: Duration = Duration::from_secs(10);
+const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_LOCK_DELAY: Duration = Duration::from_secs(60);
+
+/// The shortest lock-delay within which a lease can be confirmed again before it ends.
+const MIN_LOCK_DELAY_MANAGED: Duration = Duration::from_secs(1);
+
+/// Checks every relation.
+pub(super) fn check(process: &Process, groups: &[Draft], findings: &mut Findings) {
+    if let Some(ttl) = &process.ttl
+        && !(MIN_TTL..=MAX_TTL).contains(&ttl.value)
+    {
+        findings.problem("ttl", &shown(ttl), Fault::Ttl);
+    }
+    if let Some(lock_delay) = &process.lock_delay {
+        let manage_vip = process
+            .manage_vip
+            .as_ref()
+            .is_some_and(|manage_vip| manage_vip.value);
+        check_lock_delay(lock_delay, manage_vip, findings);
+    }
+    for (number, group) in groups.iter().enumerate() {
+        check_against(group, &groups[..number], findings);
+    }
+}
+
+impl Process {
+    /// The session's options, once they are all known.
+    pub(super) fn session(&self) -> Option<Session> {
+        let (ttl, lock_delay) = (self.ttl.as_ref()?.value, self.lock_delay.as_ref()?.value);
+        let check_id = self
+            .check_id
+            .as_ref()
+            .map(|check_id| check_id.value.clone());
+        Some(Session {
+            ttl,
+            lock_delay,
+            check_id,
+        })
+    }
+}
+
+fn check_lock_delay(lock_delay: &Sourced<Duration>, manage_vip: bool, findings: &mut Findings) {
+    let value = lock_delay.value;
+    if value > MAX_LOCK_DELAY {
+        findings.problem("lock-delay", &shown(lock_delay), Fault::LockDelay);
+    } else if manage_vip && value < MIN_LOCK_DELAY_MANAGED {
+        findings.problem("lock-delay", &shown(lock_delay), Fault::LockDelayBelowLease);
+    } else if manage_vip && value < STRICT_LOCK_DELAY {
+        findings.warning("lock-delay", &shown(lock_delay), Caution::KernelTooLate);
+    }
+}
+
+fn check_against(group: &Draft, earlier: &[Draft], findings: &mut Findings) {
+    if let Some(key) = &group.key
+        && let Some(twin) = same(earlier, key, |draft| draft.key.as_ref())
+    {
+        let other = twin.file.clone();
+        findings.problem("trigger-key", key, Fault::SameKey { other });
+    }
+    if let Some(address) = &group.address
+        && let Some(twin) = same(earlier, address, |draft| draft.address.as_ref())
+    {
+        let (other, written) = (twin.file.clone(), address.means(address.value.to_string()));
+        findings.problem("ip", &written, Fault::SameAddress { other });
+    }
+}
+
+fn same<'a, T: PartialEq>(
+    groups: &'a [Draft],
+    value: &Sourced<T>,
+    of: impl Fn(&Draft) -> Option<&Sourced<T>>,
+) -> Option<&'a Draft> {
+    groups
+        .iter()
+        .find(|group| of(group).is_some_and(|other| other.value == value.value))
+}
+
+fn shown(value: &Sourced<Duration>) -> Written {
+    value.means(duration::Go(value.value).to_string())
+}

@@ -1,0 +1,287 @@
+//! Pure: what the operator is told about the configuration: what is wrong with it ([`Problem`]) and
+//! what is worth a look ([`Warning`]).
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::{fmt, io};
+
+use thiserror::Error;
+
+use super::duration;
+use super::origin::{Origin, Sourced, Written};
+
+/// One remark on one value.
+#[derive(Clone, Debug)]
+pub struct Report<K> {
+    /// The setting, by its present name.
+    pub setting: String,
+    /// What was written, unless it is a secret or nothing.
+    pub value: Option<String>,
+    /// Where it was written.
+    pub origin: Origin,
+    /// What there is to say.
+    pub kind: K,
+}
+
+/// Why the configuration cannot be used.
+pub type Problem = Report<Fault>;
+
+/// What is probably not meant, although it can be used.
+pub type Warning = Report<Caution>;
+
+/// Everything that is wrong with a configuration; never empty.
+#[derive(Debug)]
+pub struct Problems(pub Vec<Problem>);
+
+/// What is wrong with a value, and what would be right.
+#[derive(Debug, Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say it, and fields are the words in them"
+)]
+pub enum Fault {
+    // Files.
+    #[error("not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml")]
+    NoFile,
+    #[error("cannot be read; it must exist and be readable by this user")]
+    Unreadable(#[source] io::Error),
+    #[error("is not UTF-8 text")]
+    NotText,
+    #[error("is not YAML: {reason}")]
+    NotYaml { reason: String },
+    #[error("is empty; write at least dcs-type, dcs-endpoints and trigger-key")]
+    EmptyFile,
+    #[error(
+        "holds {found}, not a mapping; write lines of the form `trigger-key: service/db/leader`"
+    )]
+    NotAMapping { found: &'static str },
+    #[error("is {found}; write one value")]
+    NotOneValue { found: &'static str },
+    #[error("is not one of our options; they are {known}")]
+    UnknownOption { known: String },
+    #[error("contradicts {other}, an older name of the same setting; keep {keep}")]
+    SpellingsDiffer { other: Origin, keep: &'static str },
+    #[error("differs from {other}, but one process has one value; write the same in both")]
+    FilesDiffer { other: Origin },
+    #[error(
+        "belongs to one group, but there are {files} files; write {key} into each file instead"
+    )]
+    SeveralGroups { files: usize, key: &'static str },
+
+    // Groups.
+    #[error("is missing; write for example `{example}`")]
+    Missing { example: &'static str },
+    #[error("is not supported, only Consul is; write `dcs-type: consul`")]
+    DcsType,
+    #[error("holds {found:?}, which Consul does not take; use letters, digits and , - . / = ? & _")]
+    KeyCharacter { found: char },
+    #[error("holds `..`, which Consul does not take; write the key without it")]
+    KeyDots,
+    #[error("is the key of {other} too; give each group a key of its own")]
+    SameKey { other: Origin },
+    #[error("is the address of {other} too; give each group an address of its own")]
+    SameAddress { other: Origin },
+    #[error("is no IP address; write one like 192.168.0.10 or 2001:db8::10")]
+    NoAddress,
+    #[error("carries a prefix length; write `ip: {address}` and `netmask: {prefix}`")]
+    AddressWithPrefix { address: String, prefix: String },
+    #[error("is no address that a host can hold; write the virtual IP")]
+    NoHostAddress,
+    #[error("is no prefix length; write a number from 1 to {most}")]
+    Netmask { most: u8 },
+    #[error("is a dotted mask; write the prefix length: `netmask: {prefix}`")]
+    DottedNetmask { prefix: u32 },
+    #[error("is no interface of this host; `ip link` lists them")]
+    NoInterface,
+    #[error(
+        "is moved by vip-manager through Hetzner's API, which --manage-vip does not call; leave --manage-vip away"
+    )]
+    Hetzner,
+    #[error("is not known; write {known}")]
+    NotOneOf { known: &'static str },
+    #[error("is empty; give this host a name, or set --hostname")]
+    NoHostName,
+
+    // Session.
+    #[error(transparent)]
+    Duration(duration::ParseError),
+    #[error("is outside of what Consul takes; write 10s to 24h")]
+    Ttl,
+    #[error("is more than Consul takes; write 60s or less")]
+    LockDelay,
+    #[error(
+        "is too short with --manage-vip: a leader may keep the address without hearing from Consul \
+         for as long as the lock-delay, never longer, so it could not be held; write 1s or more \
+         (3s is the default)"
+    )]
+    LockDelayBelowLease,
+
+    // Consul.
+    #[error("names no endpoint; write for example http://127.0.0.1:8500")]
+    NoEndpoint,
+    #[error("is no URL; write host:port, http://host:port, https://host:port or unix:///path")]
+    Url(#[source] url::ParseError),
+    #[error("has a scheme that is not spoken here; write http://, https:// or unix://")]
+    Scheme,
+    #[error("has no absolute path; write unix:///path/to/socket")]
+    SocketPath,
+    #[error("holds a user or a password; write them into CONSUL_HTTP_AUTH as user:password")]
+    Credentials,
+    #[error("goes on with ? or # after the path; leave that away")]
+    UrlTail,
+    #[error("cannot be sent in an HTTP header; write one line of printable ASCII")]
+    NotAHeader,
+    #[error("is empty; write the token into it")]
+    EmptyTokenFile,
+    #[error("holds no PEM block of the kind {kind} that can be read")]
+    NotPem { kind: &'static str },
+    #[error("is given without {missing}; set both or neither")]
+    Partner { missing: &'static str },
+}
+
+/// What is worth a look, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say it, and fields are the words in them"
+)]
+pub enum Caution {
+    #[error("is an older name; write {new}")]
+    OlderName { new: String },
+    #[error("is not known, and ignored")]
+    UnknownKey,
+    #[error(
+        "is written as this host's value, but vip-manager compares with the full host name {full} \
+         unless told otherwise; write `trigger-value: {short}` into its file, or set --hostname"
+    )]
+    ShortHostName { short: String, full: String },
+    #[error(
+        "is written as this host's value, but vip-manager compares with {other}; write the same in both"
+    )]
+    NotTheTriggerValue { other: String },
+    #[error(
+        "is below 2.5s, so the kernel alone cannot take the address away in time: if the daemon and \
+         what it serves are killed together, two hosts may hold it for a moment; 2.5s or more \
+         excludes that"
+    )]
+    KernelTooLate,
+    #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
+    Unverified,
+}
+
+/// What was found while reading.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Findings {
+    /// Drops what was found twice: several groups share the environment and the host's name.
+    pub(super) fn without_repetitions(mut self) -> Self {
+        unique(&mut self.problems);
+        unique(&mut self.warnings);
+        self
+    }
+
+    pub(super) fn problem(&mut self, setting: &str, at: &Written, kind: Fault) {
+        let (value, origin) = (Some(at.value.clone()), at.origin.clone());
+        self.problems.push(Report {
+            setting: setting.to_owned(),
+            value,
+            origin,
+            kind,
+        });
+    }
+
+    /// A problem whose value is secret, or not there.
+    pub(super) fn problem_at(&mut self, setting: &str, origin: &Origin, kind: Fault) {
+        let origin = origin.clone();
+        self.problems.push(Report {
+            setting: setting.to_owned(),
+            value: None,
+            origin,
+            kind,
+        });
+    }
+
+    pub(super) fn warning(&mut self, setting: &str, at: &Written, kind: Caution) {
+        let (value, origin) = (Some(at.value.clone()), at.origin.clone());
+        self.warnings.push(Report {
+            setting: setting.to_owned(),
+            value,
+            origin,
+            kind,
+        });
+    }
+
+    pub(super) fn warning_at(&mut self, setting: &str, origin: &Origin, kind: Caution) {
+        let origin = origin.clone();
+        self.warnings.push(Report {
+            setting: setting.to_owned(),
+            value: None,
+            origin,
+            kind,
+        });
+    }
+
+    /// The meaning of a value, or a problem and nothing.
+    pub(super) fn accept<T>(
+        &mut self,
+        setting: &str,
+        written: &Written,
+        meaning: Result<T, Fault>,
+    ) -> Option<Sourced<T>> {
+        match meaning {
+            Ok(value) => Some(written.means(value)),
+            Err(fault) => {
+                self.problem(setting, written, fault);
+                None
+            }
+        }
+    }
+}
+
+fn unique<K: fmt::Display>(reports: &mut Vec<Report<K>>) {
+    let mut seen = BTreeSet::new();
+    reports.retain(|report| seen.insert(report.to_string()));
+}
+
+impl<K: fmt::Display> fmt::Display for Report<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.setting)?;
+        if let Some(value) = &self.value {
+            write!(f, " {value:?}")?;
+        }
+        if self.origin != Origin::Default {
+            write!(f, " ({})", self.origin)?;
+        }
+        write!(f, " {}", self.kind)
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// One line a problem, each with its causes.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+            let mut cause = problem.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problems {}

@@ -1,0 +1,150 @@
+//! The agent: who it is, and the checks of its node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::consul::client::{Client, Deadline};
+use crate::consul::request::{Operation, Request};
+use crate::election::call::Failure;
+
+/// A Consul agent, by its own account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its node.
+    pub node: String,
+    /// Of Consul.
+    pub version: String,
+    /// The servers' `session_ttl_min` as Go writes durations, if this agent knows it; `0s` where it
+    /// was not set and Consul's own 10 s hold.
+    pub session_ttl_min: Option<String>,
+}
+
+/// A health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its id, unique on its node.
+    pub id: String,
+    /// The node.
+    pub node: String,
+    /// The service that it is for; `None` when it is for the whole node.
+    pub service: Option<String>,
+    /// How it is.
+    pub state: CheckState,
+    /// What the check printed last.
+    pub output: String,
+}
+
+/// How a check is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckState {
+    /// Good.
+    Passing,
+    /// Bad, but it invalidates no session.
+    Warning,
+    /// Bad enough to invalidate sessions.
+    Critical,
+}
+
+impl Client {
+    /// Asks the agent who it is. Needs `agent:read`, which most tokens do without.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn agent(&self, timeout: Duration) -> Result<Agent, Failure> {
+        let request = Request::get(
+            Operation::ReadAgent,
+            "agent/self",
+            "ask the agent its name".to_owned(),
+        );
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        let wire: WireAgent = reply.json()?;
+        Ok(Agent {
+            node: wire.config.node_name,
+            version: wire.config.version,
+            session_ttl_min: wire.debug_config.and_then(|config| config.session_ttl_min),
+        })
+    }
+
+    /// Looks a check up: of `node`, or of the agent's own where `None`. `None` comes back where there
+    /// is none, and where the token may not read it.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn check(
+        &self,
+        id: &str,
+        node: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Option<Check>, Failure> {
+        let doing = format!("look up check '{id}'");
+        let request = match node {
+            Some(node) => Request::get(Operation::ReadChecks, "health/node", doing).segment(node),
+            None => Request::get(Operation::ReadChecks, "agent/checks", doing),
+        };
+        // The filter only keeps the answer small; its quotes cannot be escaped in all versions.
+        let request = if id.contains(['"', '\\']) {
+            request
+        } else {
+            request.query("filter", format!("CheckID == \"{id}\""))
+        };
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        let checks: Vec<WireCheck> = match node {
+            Some(_) => reply.json()?,
+            None => reply
+                .json::<BTreeMap<String, WireCheck>>()?
+                .into_values()
+                .collect(),
+        };
+        Ok(checks
+            .into_iter()
+            .find(|check| check.check_id == id)
+            .map(Check::from))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireAgent {
+    config: WireConfig,
+    debug_config: Option<WireDebugConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireConfig {
+    node_name: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct WireDebugConfig {
+    #[serde(rename = "SessionTTLMin")]
+    session_ttl_min: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireCheck {
+    #[serde(rename = "CheckID")]
+    check_id: String,
+    node: String,
+    status: CheckState,
+    output: String,
+    #[serde(rename = "ServiceID")]
+    service_id: String,
+}
+
+impl From<WireCheck> for Check {
+    fn from(wire: WireCheck) -> Self {
+        Self {
+            id: wire.check_id,
+            node: wire.node,
+            service: Some(wire.service_id).filter(|id| !id.is_empty()),
+            state: wire.status,
+            output: wire.output,
+        }
+    }
+}

@@ -1,0 +1,437 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::consul::access::{Endpoint as Address, Tls};
+use crate::consul::kv::Consistency;
+use crate::election::call::{FailureKind, KeyRead};
+
+/// What a call gets; it must be back before [`GENEROUS`], which leaves a busy machine its time.
+const TIMEOUT: Duration = Duration::from_millis(300);
+const GENEROUS: Duration = Duration::from_secs(10);
+
+const ABSENT: &str = "HTTP/1.1 404 Not Found\r\nX-Consul-Index: 7\r\nContent-Length: 0\r\n\r\n";
+
+/// Answers that are none, each of them a failure in bounded time that says what came back.
+#[tokio::test]
+async fn bad_answers_are_failures_in_bounded_time() {
+    let ok = "HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\n";
+    for (name, behavior, kind, says) in [
+        (
+            "silence",
+            Behavior::Silence,
+            FailureKind::Unavailable,
+            "no answer from",
+        ),
+        (
+            "half a header",
+            Behavior::Hold("HTTP/1.1 200 OK\r\nX-Cons".into()),
+            FailureKind::Unavailable,
+            "no answer from",
+        ),
+        (
+            "half a body, then silence",
+            Behavior::Hold(format!("{ok}Content-Length: 100\r\n\r\n[{{")),
+            FailureKind::Unavailable,
+            "no answer from",
+        ),
+        (
+            "half a body, then the end",
+            Behavior::Answer(format!("{ok}Content-Length: 100\r\n\r\n[{{")),
+            FailureKind::Unavailable,
+            "broke off its answer",
+        ),
+        (
+            "another protocol",
+            Behavior::Answer("220 mail.example ESMTP\r\n".into()),
+            FailureKind::Unavailable,
+            "http://127.0.0.1",
+        ),
+        (
+            "garbage for JSON",
+            Behavior::Answer(format!("{ok}Content-Length: 6\r\n\r\n<html>")),
+            FailureKind::Unavailable,
+            "cannot be read",
+        ),
+        (
+            "JSON of another shape",
+            Behavior::Answer(format!("{ok}Content-Length: 2\r\n\r\n{{}}")),
+            FailureKind::Unavailable,
+            "cannot be read",
+        ),
+        (
+            "no index",
+            Behavior::Answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".into()),
+            FailureKind::Unavailable,
+            "no X-Consul-Index",
+        ),
+        (
+            "an endless body",
+            Behavior::Endless,
+            FailureKind::Unavailable,
+            "is longer than",
+        ),
+        (
+            "a closed connection",
+            Behavior::Reset,
+            FailureKind::Unavailable,
+            "http://127.0.0.1",
+        ),
+        (
+            "500",
+            Behavior::Answer(answer(500, "rpc error making call: EOF")),
+            FailureKind::Unavailable,
+            "answered 500: rpc error making call: EOF",
+        ),
+        (
+            "403",
+            Behavior::Answer(answer(403, "Permission denied")),
+            FailureKind::Denied,
+            "the token needs key_prefix",
+        ),
+        (
+            "429",
+            Behavior::Answer(answer(429, "Resource Exhausted")),
+            FailureKind::Unavailable,
+            "answered 429",
+        ),
+        (
+            "a redirect",
+            Behavior::Answer(
+                "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+                    .into(),
+            ),
+            FailureKind::Unavailable,
+            "answered 301",
+        ),
+    ] {
+        let server = Server::start(behavior);
+        // A body that never ends must be cut by its size, not by the clock.
+        let timeout = if name == "an endless body" {
+            GENEROUS
+        } else {
+            TIMEOUT
+        };
+        let started = Instant::now();
+        let failure = read(&client(&[server.url()]), timeout)
+            .await
+            .expect_err(name);
+        assert!(
+            started.elapsed() < GENEROUS,
+            "{name} took {:?}",
+            started.elapsed()
+        );
+        assert_eq!(failure.kind, kind, "{name}: {}", failure.message);
+        assert!(
+            failure.message.starts_with("cannot read key 'k': "),
+            "{name}: {}",
+            failure.message
+        );
+        assert!(
+            failure.message.contains(says),
+            "{name}: {}",
+            failure.message
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_passed_over_within_the_call() {
+    let dead = dead_address();
+    let server = Server::start(Behavior::Answer(ABSENT.into()));
+    let client = client(&[format!("http://{dead}"), server.url()]);
+    let absent = KeyRead {
+        index: 7,
+        entry: None,
+    };
+    assert_eq!(read(&client, GENEROUS).await.unwrap(), absent);
+    assert_eq!(
+        client.shared.preferred.load(Ordering::Relaxed),
+        1,
+        "stays with what worked"
+    );
+}
+
+/// A connection that never comes up costs its share of the call's time, not all of it. A TLS
+/// handshake without an answer is one.
+#[tokio::test]
+async fn an_endpoint_that_swallows_connections_costs_its_share() {
+    let swallowing = Server::start(Behavior::Silence);
+    let server = Server::start(Behavior::Answer(ABSENT.into()));
+    let mut access = access(&[format!("https://{}", swallowing.address), server.url()]);
+    access.tls.verify = false;
+    let client = Client::new(&access).unwrap();
+    let started = Instant::now();
+    read(&client, Duration::from_secs(4)).await.unwrap();
+    assert!(
+        started.elapsed() >= Duration::from_secs(2),
+        "half the time was its share"
+    );
+    assert_eq!(client.shared.preferred.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn all_endpoints_dead_is_said_of_each() {
+    let (one, two) = (dead_address(), dead_address());
+    let client = client(&[format!("http://{one}"), format!("http://{two}")]);
+    let failure = read(&client, GENEROUS).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unavailable);
+    for address in [one, two] {
+        let says = format!("http://{address}: Connection refused");
+        assert!(failure.message.contains(&says), "{}", failure.message);
+    }
+}
+
+/// Once a request may have reached a server, nobody else is asked the same: a second session could
+/// come of it. The next call goes elsewhere.
+#[tokio::test]
+async fn nothing_is_sent_twice() {
+    for behavior in [
+        Behavior::Silence,
+        Behavior::Reset,
+        Behavior::Answer(answer(500, "No cluster leader")),
+    ] {
+        let bad = Server::start(behavior);
+        let good = Server::start(Behavior::Answer(ABSENT.into()));
+        let client = client(&[bad.url(), good.url()]);
+        let failure = read(&client, TIMEOUT).await.unwrap_err();
+        assert_eq!(
+            failure.kind,
+            FailureKind::Unavailable,
+            "{}",
+            failure.message
+        );
+        assert_eq!((bad.requests(), good.requests()), (1, 0));
+        read(&client, GENEROUS).await.unwrap();
+        assert_eq!((bad.requests(), good.requests()), (1, 1));
+    }
+}
+
+/// What Consul decided, it decides everywhere: asking another server is no way round.
+#[tokio::test]
+async fn a_verdict_is_no_reason_to_go_elsewhere() {
+    let denying = Server::start(Behavior::KeepAlive(answer(403, "Permission denied")));
+    let other = Server::start(Behavior::Answer(ABSENT.into()));
+    let client = client(&[denying.url(), other.url()]);
+    for _ in 0..2 {
+        assert_eq!(
+            read(&client, GENEROUS).await.unwrap_err().kind,
+            FailureKind::Denied
+        );
+    }
+    assert_eq!(other.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let server = Server::start(Behavior::KeepAlive(ABSENT.into()));
+    let client = client(&[server.url()]);
+    for _ in 0..5 {
+        read(&client, GENEROUS).await.unwrap();
+    }
+    assert_eq!((server.requests(), server.connections()), (5, 1));
+}
+
+#[tokio::test]
+async fn credentials_are_sent_and_can_be_replaced() {
+    let server = Server::start(Behavior::KeepAlive(ABSENT.into()));
+    let mut access = access(&[server.url()]);
+    access.token = Some("first".into());
+    access.http_auth = Some("user".into());
+    access.namespace = Some("team".into());
+    let client = Client::new(&access).unwrap();
+    read(&client, GENEROUS).await.unwrap();
+    let head = server.last_head();
+    assert!(
+        head.starts_with("GET /v1/kv/k?consistent&ns=team HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("x-consul-token: first\r\n"), "{head}");
+    assert!(head.contains("authorization: Basic dXNlcjo=\r\n"), "{head}");
+
+    client
+        .set_token(Some(&SecretString::from("second")))
+        .unwrap();
+    read(&client, GENEROUS).await.unwrap();
+    assert!(server.last_head().contains("x-consul-token: second\r\n"));
+
+    client
+        .set_token(Some(&SecretString::from("bad\n")))
+        .unwrap_err();
+    client.set_token(None).unwrap();
+    read(&client, GENEROUS).await.unwrap();
+    assert!(!server.last_head().contains("x-consul-token"));
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_at_once() {
+    let build = |change: &dyn Fn(&mut Access)| {
+        let mut access = access(&["https://user:secret@127.0.0.1:1".to_owned()]);
+        change(&mut access);
+        Client::new(&access).map(drop).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(
+        [
+            build(&|access| access.endpoints.clear()),
+            build(&|access| access.token = Some("a\nb".into())),
+            build(&|access| access.tls.roots = vec![b"no certificate".to_vec()]),
+            build(&|access| access.tls.server_name = Some("10.0.0.1".to_owned())),
+            build(&|access| {
+                access.tls.identity = Some(crate::consul::access::Identity {
+                    certificate: b"none".to_vec(),
+                    key: "none".into(),
+                });
+            }),
+        ]
+        .join("\n"),
+        @r#"
+        no consul endpoint is configured
+        the consul token contains characters that no HTTP header can carry
+        the CA certificates (CONSUL_CACERT, CONSUL_CAPATH) contain no PEM block "CERTIFICATE"
+        '10.0.0.1' is no host name that TLS can verify (CONSUL_TLS_SERVER_NAME)
+        cannot read the client certificate and its key (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY) as PEM
+        "#
+    );
+}
+
+async fn read(client: &Client, timeout: Duration) -> Result<KeyRead, Failure> {
+    client.read("k", Consistency::Consistent, timeout).await
+}
+
+fn client(endpoints: &[String]) -> Client {
+    Client::new(&access(endpoints)).unwrap()
+}
+
+fn access(endpoints: &[String]) -> Access {
+    Access {
+        endpoints: endpoints
+            .iter()
+            .map(|url| Address::Http(url.parse().unwrap()))
+            .collect(),
+        token: None,
+        http_auth: None,
+        tls: Tls {
+            verify: true,
+            roots: Vec::new(),
+            identity: None,
+            server_name: None,
+        },
+        namespace: None,
+        partition: None,
+    }
+}
+
+fn answer(status: u16, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// An address where nobody listens.
+fn dead_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+/// What a [`Server`] does to each connection.
+#[derive(Clone)]
+enum Behavior {
+    /// Reads the request and says nothing.
+    Silence,
+    /// Says this and then nothing.
+    Hold(String),
+    /// Says this and closes.
+    Answer(String),
+    /// Says this to every request.
+    KeepAlive(String),
+    /// Says more and more.
+    Endless,
+    /// Closes after the request.
+    Reset,
+}
+
+/// A server with one trick. Its threads end with the process, or with the client's connections.
+struct Server {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    head: std::sync::Mutex<String>,
+}
+
+impl Server {
+    fn start(behavior: Behavior) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen::default());
+        let serving = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (seen, behavior) = (Arc::clone(&serving), behavior.clone());
+                seen.connections.fetch_add(1, Ordering::SeqCst);
+                // That the client goes away is the end of many a test.
+                std::thread::spawn(move || serve(stream?, &seen, behavior));
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn requests(&self) -> usize {
+        self.seen.requests.load(Ordering::SeqCst)
+    }
+
+    fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    fn last_head(&self) -> String {
+        self.seen.head.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, seen: &Seen, behavior: Behavior) -> std::io::Result<()> {
+    loop {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            if stream.read(&mut byte)? == 0 {
+                return Ok(());
+            }
+            head.push(byte[0]);
+        }
+        *seen.head.lock().unwrap_or_else(PoisonError::into_inner) =
+            String::from_utf8_lossy(&head).into_owned();
+        seen.requests.fetch_add(1, Ordering::SeqCst);
+        match &behavior {
+            Behavior::Silence => {}
+            Behavior::Hold(text) | Behavior::KeepAlive(text) => {
+                stream.write_all(text.as_bytes())?
+            }
+            Behavior::Answer(text) => return stream.write_all(text.as_bytes()),
+            Behavior::Endless => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+                let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+                loop {
+                    stream.write_all(chunk.as_bytes())?;
+                }
+            }
+            Behavior::Reset => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Pure: what follows from an answer that is none, and how to say it to an operator.
+//!
+//! Consul has few status codes and many sentences, so that its words decide. They are the same from
+//! 1.7 to today; through a client agent `rpc error making call: ` stands in front, and a newer Consul
+//! says more behind `Permission denied` and `ACL not found`.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use reqwest::StatusCode;
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+use crate::consul::request::{Operation, Request};
+use crate::election::call::{Failure, FailureKind};
+
+/// No more of a foreign body than this gets into a message.
+const SHOWN: usize = 200;
+
+/// Lets an answer pass, or says what its status and words mean for the request.
+pub(super) fn sort(
+    request: &Request,
+    status: StatusCode,
+    body: &[u8],
+    endpoint: &impl Display,
+) -> Result<(), Failure> {
+    let Some(kind) = kind_of(request.operation, status, body) else {
+        return Ok(());
+    };
+    let doing = &request.doing;
+    let words = shorten(body);
+    let words = words.trim_end_matches('.');
+    let said = if words.is_empty() {
+        format!("{endpoint} answered {status}")
+    } else {
+        format!("{endpoint} answered {}: {words}", status.as_u16())
+    };
+    let message = match hint(request.operation, status, kind, words) {
+        Some(hint) => format!("cannot {doing}: {said}; {hint}"),
+        None => format!("cannot {doing}: {said}"),
+    };
+    Err(Failure { kind, message })
+}
+
+/// Sorts status and words; `None` lets the answer pass.
+fn kind_of(operation: Operation, status: StatusCode, body: &[u8]) -> Option<FailureKind> {
+    let body = String::from_utf8_lossy(body);
+    let says = |words: &str| body.contains(words);
+    if status.is_success() {
+        return None;
+    }
+    match operation {
+        // The key is not there, the transaction was rolled back: answers, not failures.
+        Operation::ReadKey if status == StatusCode::NOT_FOUND => return None,
+        Operation::Transact if status == StatusCode::CONFLICT => return None,
+        // Consul 1.7 with ACLs; later ones say that it is done.
+        Operation::DestroySession if says("Unknown session") => return None,
+        Operation::RenewSession if status == StatusCode::NOT_FOUND => {
+            return Some(FailureKind::SessionGone);
+        }
+        Operation::CreateSession
+        | Operation::RenewSession
+        | Operation::DestroySession
+        | Operation::ReadSession
+        | Operation::ReadKey
+        | Operation::Transact
+        | Operation::ReadAgent
+        | Operation::ReadChecks => {}
+    }
+    let creating = operation == Operation::CreateSession;
+    let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    let forbidden = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+    Some(if forbidden || denies(&body) {
+        FailureKind::Denied
+    } else if creating && says("is in critical state") {
+        FailureKind::CheckCritical
+    } else if creating && (says("Missing check ") || says(NO_NODE)) {
+        // A node that is not there yet will come with its agent, as a check does.
+        FailureKind::CheckMissing
+    } else if (creating && says("Invalid Session TTL")) || (status.is_client_error() && !busy) {
+        FailureKind::Refused
+    } else {
+        FailureKind::Unavailable
+    })
+}
+
+/// Consul's words when it does not know the node a session shall belong to.
+pub(super) const NO_NODE: &str = "Missing node registration";
+
+fn denies(words: &str) -> bool {
+    words.contains("Permission denied") || words.contains("ACL not found")
+}
+
+fn hint(
+    operation: Operation,
+    status: StatusCode,
+    kind: FailureKind,
+    words: &str,
+) -> Option<String> {
+    if words.contains("Client sent an HTTP request to an HTTPS server") {
+        return Some("this port speaks TLS: write https:// in front of it".to_owned());
+    }
+    match kind {
+        FailureKind::Denied if words.contains("ACL not found") => {
+            Some("consul does not know this token: check where it comes from".to_owned())
+        }
+        FailureKind::Denied => Some(format!("the token needs {}", operation.right())),
+        FailureKind::CheckMissing if words.contains(NO_NODE) => {
+            Some("the agent has not registered its node yet".to_owned())
+        }
+        FailureKind::CheckMissing => Some("register the check with this host's agent".to_owned()),
+        FailureKind::Refused if status == StatusCode::NOT_FOUND => {
+            Some("check that a consul agent listens there".to_owned())
+        }
+        FailureKind::Unavailable if status.is_redirection() => {
+            Some("check that a consul agent listens there".to_owned())
+        }
+        FailureKind::SessionGone
+        | FailureKind::CheckCritical
+        | FailureKind::Held
+        | FailureKind::LockDelayed
+        | FailureKind::Changed
+        | FailureKind::Unavailable
+        | FailureKind::Refused => None,
+    }
+}
+
+/// Sorts why a transaction was rolled back: what each failed operation says.
+///
+/// Where several failed, the most telling one counts: a dead session before the lock's state, the
+/// lock's state before a key that is not as it was.
+pub(super) fn sort_rollback(doing: &str, reasons: &[String]) -> Failure {
+    let kinds: Vec<FailureKind> = reasons.iter().map(|said| kind_of_rollback(said)).collect();
+    let kind = [
+        FailureKind::Denied,
+        FailureKind::Refused,
+        FailureKind::SessionGone,
+        FailureKind::LockDelayed,
+        FailureKind::Held,
+        FailureKind::Changed,
+    ]
+    .into_iter()
+    .find(|kind| kinds.contains(kind))
+    .unwrap_or(FailureKind::Unavailable);
+    let said = shorten(reasons.join("; ").as_bytes());
+    let mut message = format!("cannot {doing}: consul rolled it back: {said}");
+    if let Some(hint) = hint(Operation::Transact, StatusCode::CONFLICT, kind, &said) {
+        message.push_str("; ");
+        message.push_str(&hint);
+    }
+    Failure { kind, message }
+}
+
+/// Looks at both ends of the sentence only: the key's name in the middle may say anything.
+fn kind_of_rollback(said: &str) -> FailureKind {
+    if said.starts_with("Permission denied") || said.starts_with("ACL not found") {
+        FailureKind::Denied
+    } else if said.starts_with("invalid session ") {
+        FailureKind::SessionGone
+    } else if said.ends_with("due to lock delay") {
+        FailureKind::LockDelayed
+    } else if said.ends_with("lock is already held") {
+        FailureKind::Held
+    } else if [
+        "failed index check",
+        "failed to check index",
+        "failed session check",
+        "failed to check session",
+        "failed to unlock key",
+        "failed to set key",
+        "failed to delete key",
+    ]
+    .iter()
+    .any(|start| said.starts_with(start))
+        || said.ends_with(" exists")
+        || said.ends_with(" doesn't exist")
+    {
+        FailureKind::Changed
+    } else {
+        FailureKind::Refused
+    }
+}
+
+/// No usable answer, and why.
+pub(super) fn unavailable(doing: &str, why: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Unavailable,
+        message: format!("cannot {doing}: {why}"),
+    }
+}
+
+/// The ACL stands in the way, although no status says so.
+pub(super) fn denied(request: &Request, why: &str) -> Failure {
+    let (doing, right) = (&request.doing, request.operation.right());
+    let message = format!("cannot {doing}: {why}; the token needs {right}");
+    Failure {
+        kind: FailureKind::Denied,
+        message,
+    }
+}
+
+/// Says what went wrong on the way, as far as the chain of causes tells, and what to do about it.
+pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    loop {
+        if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
+            return explain_tls(tls);
+        }
+        // An `io::Error` hides what it wraps from `source`.
+        let wrapped = innermost
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        let next = match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => innermost.source(),
+        };
+        match next {
+            Some(cause) => innermost = cause,
+            None => return shorten(innermost.to_string().as_bytes()),
+        }
+    }
+}
+
+fn explain_tls(error: &rustls::Error) -> String {
+    let advice = if let rustls::Error::InvalidCertificate(why) = error {
+        about_certificate(why)
+    } else if matches!(
+        error,
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
+    ) {
+        Some("this port does not speak TLS: write http:// in front of it")
+    } else if let rustls::Error::AlertReceived(alert) = error {
+        about_alert(*alert)
+    } else {
+        None
+    };
+    match advice {
+        Some(advice) => format!("TLS: {error}; {advice}"),
+        None => format!("TLS: {error}"),
+    }
+}
+
+fn about_certificate(error: &CertificateError) -> Option<&'static str> {
+    if matches!(error, CertificateError::UnknownIssuer) {
+        Some("the CA that signed consul's certificate is not trusted: name it in CONSUL_CACERT")
+    } else if matches!(
+        error,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. }
+    ) {
+        Some("consul's certificate has expired: renew it, or set this host's clock right")
+    } else if matches!(
+        error,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+    ) {
+        Some("consul's certificate is not valid yet: set this host's clock right")
+    } else if matches!(
+        error,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+    ) {
+        Some("consul's certificate is for another name: set CONSUL_TLS_SERVER_NAME to that")
+    } else {
+        None
+    }
+}
+
+fn about_alert(alert: AlertDescription) -> Option<&'static str> {
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::CertificateRequired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::UnknownCA
+    )
+    .then_some(
+        "consul wants a client certificate that it trusts: CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY",
+    )
+}
+
+/// Returns a foreign text as one short line.
+pub(super) fn shorten(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN)]).into_owned();
+    let printable: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let mut line = printable.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(SHOWN) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

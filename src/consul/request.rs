@@ -1,0 +1,179 @@
+//! Pure: one request to Consul, and the URL it becomes.
+
+use url::Url;
+
+/// What a request is about: decides how its answer is sorted and which right it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    CreateSession,
+    RenewSession,
+    DestroySession,
+    ReadSession,
+    ReadKey,
+    Transact,
+    ReadAgent,
+    ReadChecks,
+}
+
+impl Operation {
+    /// Returns the ACL rule that allows it.
+    pub(super) fn right(self) -> &'static str {
+        match self {
+            Self::CreateSession | Self::RenewSession | Self::DestroySession => {
+                r#"session_prefix "" { policy = "write" }"#
+            }
+            Self::ReadSession => r#"session_prefix "" { policy = "read" }"#,
+            Self::ReadKey => r#"key_prefix "<trigger key>" { policy = "read" }"#,
+            Self::Transact => r#"key_prefix "<trigger key>" { policy = "write" }"#,
+            Self::ReadAgent => r#"agent_prefix "" { policy = "read" }"#,
+            Self::ReadChecks => {
+                r#"node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }"#
+            }
+        }
+    }
+}
+
+/// GET or PUT: Consul's API needs no other here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    /// With a JSON body, or an empty one.
+    Put(Option<Vec<u8>>),
+}
+
+/// A request that any endpoint can be asked.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) operation: Operation,
+    /// For messages, as it continues "cannot": `read key 'x'`.
+    pub(super) doing: String,
+    pub(super) method: Method,
+    segments: Vec<String>,
+    query: Vec<(&'static str, String)>,
+}
+
+impl Request {
+    /// A GET of `/v1/<path>`.
+    pub(super) fn get(operation: Operation, path: &str, doing: String) -> Self {
+        Self::new(operation, Method::Get, path, doing)
+    }
+
+    /// A PUT to `/v1/<path>`.
+    pub(super) fn put(
+        operation: Operation,
+        path: &str,
+        body: Option<Vec<u8>>,
+        doing: String,
+    ) -> Self {
+        Self::new(operation, Method::Put(body), path, doing)
+    }
+
+    fn new(operation: Operation, method: Method, path: &str, doing: String) -> Self {
+        let segments = path.split('/').map(String::from).collect();
+        Self {
+            operation,
+            doing,
+            method,
+            segments,
+            query: Vec::new(),
+        }
+    }
+
+    /// Appends what came from outside to the path; a slash in it separates, all else is encoded.
+    pub(super) fn path(mut self, rest: &str) -> Self {
+        self.segments.extend(rest.split('/').map(String::from));
+        self
+    }
+
+    /// Appends what came from outside to the path, a slash in it encoded as well.
+    pub(super) fn segment(mut self, one: &str) -> Self {
+        self.segments.push(one.to_owned());
+        self
+    }
+
+    /// Appends a query parameter. An empty value leaves the bare name, which is how Consul's
+    /// switches (`consistent`, `stale`) are written.
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Returns the URL of this request at an endpoint, with the parameters that go everywhere.
+    pub(super) fn url(&self, base: &Url, everywhere: &[(&'static str, String)]) -> Url {
+        let mut url = base.clone();
+        // Only a URL without a host has no path segments, and an endpoint always has one.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("v1").extend(&self.segments);
+        }
+        if !self.query.is_empty() || !everywhere.is_empty() {
+            let mut pairs = url.query_pairs_mut();
+            for (name, value) in self.query.iter().chain(everywhere) {
+                if value.is_empty() {
+                    pairs.append_key_only(name);
+                } else {
+                    pairs.append_pair(name, value);
+                }
+            }
+        }
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_keeps_its_slashes_and_everything_else_is_encoded() {
+        let request = Request::get(Operation::ReadKey, "kv", String::new())
+            .path("service/my cluster/a?b#c%d/lock")
+            .query("consistent", "");
+        assert_eq!(
+            url_of(&request, "http://127.0.0.1:8500"),
+            "http://127.0.0.1:8500/v1/kv/service/my%20cluster/a%3Fb%23c%25d/lock?consistent"
+        );
+    }
+
+    #[test]
+    fn a_segment_cannot_climb_out_of_its_place() {
+        let request =
+            Request::get(Operation::ReadSession, "session/info", String::new()).segment("a/../b");
+        assert_eq!(
+            url_of(&request, "http://h"),
+            "http://h/v1/session/info/a%2F..%2Fb"
+        );
+    }
+
+    #[test]
+    fn an_endpoint_may_have_a_path_in_front() {
+        let request = Request::get(Operation::ReadAgent, "agent/self", String::new());
+        assert_eq!(
+            url_of(&request, "https://h/consul/"),
+            "https://h/consul/v1/agent/self"
+        );
+        assert_eq!(
+            url_of(&request, "https://h/consul"),
+            "https://h/consul/v1/agent/self"
+        );
+    }
+
+    #[test]
+    fn namespace_and_partition_go_everywhere() {
+        let request = Request::get(Operation::ReadKey, "kv", String::new())
+            .path("k")
+            .query("index", "7")
+            .query("stale", "");
+        let url = request.url(
+            &"http://h".parse().unwrap(),
+            &[("ns", "team a".to_owned()), ("partition", "p".to_owned())],
+        );
+        assert_eq!(
+            url.as_str(),
+            "http://h/v1/kv/k?index=7&stale&ns=team+a&partition=p"
+        );
+    }
+
+    fn url_of(request: &Request, base: &str) -> String {
+        request.url(&base.parse().unwrap(), &[]).into()
+    }
+}
