@@ -54,7 +54,9 @@ pub enum Error {
     #[error("the election of {0} ended by itself; this is a bug in vip-elector, please report it")]
     Crashed(String),
     /// The stop took too long, or a second signal came.
-    #[error("left without giving the lock up; it is free when the session's ttl and lock-delay are over")]
+    #[error(
+        "left without giving the lock up; it is free when the session's ttl and lock-delay are over"
+    )]
     LeftAtOnce,
 }
 
@@ -152,23 +154,37 @@ struct Member {
 
 impl Member {
     async fn run(self) -> Result<(), Error> {
-        let Self { group, terms, consul, netlink, stopping } = self;
+        let Self {
+            group,
+            terms,
+            consul,
+            netlink,
+            stopping,
+        } = self;
         let name = group.name().to_owned();
         let clock = || BootClock::open().map_err(setup("a timer"));
         let mut tasks = JoinSet::new();
         let link = match (netlink, group.vip.clone()) {
             (Some(netlink), Some(vip)) => {
-                let (orders, orders_seen) =
-                    watch::channel(VipOrder { version: 0, target: VipTarget::Absent });
+                let (orders, orders_seen) = watch::channel(VipOrder {
+                    version: 0,
+                    target: VipTarget::Absent,
+                });
                 let (reports, reports_seen) = watch::channel(None);
                 let runtime_directory = std::env::var("RUNTIME_DIRECTORY").ok();
                 let record = RecordFile::of(runtime_directory.as_deref(), &name);
                 let address = vip.address;
                 let kernel = LinkKernel::new(vip, netlink, record);
-                let ends = task::Link { orders: orders_seen, reports };
+                let ends = task::Link {
+                    orders: orders_seen,
+                    reports,
+                };
                 let (name, clock) = (name.clone(), clock()?);
                 tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
-                Some(driver::Link { orders, reports: reports_seen })
+                Some(driver::Link {
+                    orders,
+                    reports: reports_seen,
+                })
             }
             (_, _) => None,
         };
@@ -178,7 +194,15 @@ impl Member {
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
         };
-        let driver = driver::run(&name, params, nonce, Arc::new(consul), clock()?, link, stopping);
+        let driver = driver::run(
+            &name,
+            params,
+            nonce,
+            Arc::new(consul),
+            clock()?,
+            link,
+            stopping,
+        );
         let outcome = driver.await;
         // The driver's end of the order channel is gone, so the VIP task takes the address off, if
         // that is still to be done, and ends.
@@ -190,7 +214,10 @@ impl Member {
         match outcome {
             Outcome::Stopped => Ok(()),
             Outcome::SessionLeft => {
-                warn!(group = name, "consul did not take the session back; it ends with its ttl");
+                warn!(
+                    group = name,
+                    "consul did not take the session back; it ends with its ttl"
+                );
                 Ok(())
             }
             Outcome::NotALock { flags } => Err(Error::NotALock(journal::not_a_lock(&name, flags))),

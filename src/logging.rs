@@ -18,8 +18,17 @@ pub fn init(log: &Log) {
         .with_target("vip_elector", level)
         .with_target("vip_netlink", level);
     let layer = match log.format {
-        LogFormat::Text => fmt::layer().with_ansi(io::stdout().is_terminal()).with_target(false).boxed(),
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_target(false).boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_ansi(io::stdout().is_terminal())
+            .with_target(false)
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .init();
 }

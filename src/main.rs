@@ -36,7 +36,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let config = load(cli)?;
     match cli.command {
         Some(Command::CheckConfig) => {
-            io::stdout().write_all(config.describe().as_bytes()).context("printing the result")?;
+            io::stdout()
+                .write_all(config.describe().as_bytes())
+                .context("printing the result")?;
             return Ok(());
         }
         None => {}

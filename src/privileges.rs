@@ -31,7 +31,10 @@ pub fn restrict(manage_vip: bool) -> Result<(), Error> {
         CapsHashSet::new()
     };
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let mut missing: Vec<String> = needed.difference(&permitted).map(ToString::to_string).collect();
+    let mut missing: Vec<String> = needed
+        .difference(&permitted)
+        .map(ToString::to_string)
+        .collect();
     if !missing.is_empty() {
         missing.sort();
         return Err(Error::Missing(missing.join(" and ")));
@@ -41,7 +44,9 @@ pub fn restrict(manage_vip: bool) -> Result<(), Error> {
     caps::clear(None, CapSet::Inheritable)?;
     // The bounding set may only be changed with CAP_SETPCAP, which is dropped right after.
     if permitted.contains(&Capability::CAP_SETPCAP) {
-        caps::set(None, CapSet::Bounding, &needed)?;
+        for spare in caps::read(None, CapSet::Bounding)?.difference(&needed) {
+            caps::drop(None, CapSet::Bounding, *spare)?;
+        }
     }
     caps::set(None, CapSet::Effective, &needed)?;
     caps::set(None, CapSet::Permitted, &needed)?;

@@ -33,8 +33,14 @@ impl Record {
     ///
     /// When the kernel does not say which boot this is.
     pub fn now(interface: &str, address: std::net::IpAddr) -> io::Result<Self> {
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
-        Ok(Self { boot_id, interface: interface.to_owned(), address })
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+            .trim()
+            .to_owned();
+        Ok(Self {
+            boot_id,
+            interface: interface.to_owned(),
+            address,
+        })
     }
 }
 
@@ -47,13 +53,18 @@ impl RecordFile {
             .filter(|directory| !directory.is_empty())
             .unwrap_or("/run/vip-elector");
         // A key may hold any character but NUL; a file name may not.
-        let name: String =
-            group.bytes().map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => char::from(byte).to_string(),
+        let name: String = group
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => {
+                    char::from(byte).to_string()
+                }
                 other => format!("_{other:02x}"),
             })
             .collect();
-        Self { path: Path::new(directory).join(format!("{name}.json")) }
+        Self {
+            path: Path::new(directory).join(format!("{name}.json")),
+        }
     }
 
     /// Returns the file's place.
@@ -97,7 +108,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().join("made");
         let file = RecordFile::of(directory.to_str(), "service/pg cluster/leader");
-        assert!(file.path().ends_with("service_2fpg_20cluster_2fleader.json"));
+        assert!(
+            file.path()
+                .ends_with("service_2fpg_20cluster_2fleader.json")
+        );
         assert_eq!(file.read(), None);
         let record = Record::now("eth0", "192.0.2.1".parse().unwrap()).unwrap();
         file.write(&record).unwrap();

@@ -28,7 +28,15 @@ impl LinkKernel {
         let recorded = Record::now(&vip.interface, vip.address)
             .is_ok_and(|own| record.read().is_some_and(|record| record == own));
         let changes = netlink.changes();
-        Self { vip, netlink, changes, record, recorded, link: None, announcer: None }
+        Self {
+            vip,
+            netlink,
+            changes,
+            record,
+            recorded,
+            link: None,
+            announcer: None,
+        }
     }
 
     /// An unmarked address is ours only where the kernel marks none: by our record, and by the
@@ -78,15 +86,20 @@ impl LinkKernel {
 
 impl Kernel for LinkKernel {
     async fn observe(&mut self) -> Result<Observed, String> {
-        let link = self.netlink.link(&self.vip.interface).await.map_err(describe)?;
+        let link = self
+            .netlink
+            .link(&self.vip.interface)
+            .await
+            .map_err(describe)?;
         let Some(found) = link.clone() else {
             self.prepare(None);
             return Ok(Observed::default());
         };
         self.prepare(link);
         let addresses = self.netlink.addresses(&found).await.map_err(describe)?;
-        let (vips, others): (Vec<Address>, Vec<Address>) =
-            addresses.into_iter().partition(|address| address.address == self.vip.address);
+        let (vips, others): (Vec<Address>, Vec<Address>) = addresses
+            .into_iter()
+            .partition(|address| address.address == self.vip.address);
         Ok(Observed {
             link: Some(LinkSeen {
                 up: found.up && found.carrier,
@@ -94,7 +107,10 @@ impl Kernel for LinkKernel {
             }),
             vips: vips
                 .iter()
-                .map(|vip| VipSeen { prefix: vip.prefix, ours: self.is_ours(vip) })
+                .map(|vip| VipSeen {
+                    prefix: vip.prefix,
+                    ours: self.is_ours(vip),
+                })
                 .collect(),
             prefix: prefix_for(self.vip.address, self.vip.prefix, &others),
         })
@@ -105,7 +121,10 @@ impl Kernel for LinkKernel {
             self.remember();
         }
         let Some(link) = &self.link else {
-            return Err(format!("the interface {} does not exist", self.vip.interface));
+            return Err(format!(
+                "the interface {} does not exist",
+                self.vip.interface
+            ));
         };
         let vip = |prefix| {
             vip_netlink::Vip::new(self.vip.address, prefix)
@@ -115,19 +134,26 @@ impl Kernel for LinkKernel {
             Lifetime::seconds(seconds).ok_or_else(|| format!("{seconds} s is no lifetime"))
         };
         match step {
-            Step::Add { prefix, lifetime } => {
-                self.netlink.add(link, vip(prefix)?, lease(lifetime)?).await.map_err(describe)
-            }
-            Step::Refresh { prefix, lifetime } => {
-                self.netlink.refresh(link, vip(prefix)?, lease(lifetime)?).await.map_err(describe)
-            }
-            Step::Remove { prefix } => {
-                self.netlink.remove(link, vip(prefix)?).await.map(|_| ()).map_err(describe)
-            }
+            Step::Add { prefix, lifetime } => self
+                .netlink
+                .add(link, vip(prefix)?, lease(lifetime)?)
+                .await
+                .map_err(describe),
+            Step::Refresh { prefix, lifetime } => self
+                .netlink
+                .refresh(link, vip(prefix)?, lease(lifetime)?)
+                .await
+                .map_err(describe),
+            Step::Remove { prefix } => self
+                .netlink
+                .remove(link, vip(prefix)?)
+                .await
+                .map(|_| ())
+                .map_err(describe),
             Step::Announce => match &self.announcer {
-                Some(announcer) => {
-                    announcer.announce(self.vip.address, self.node_kind()).map_err(describe)
-                }
+                Some(announcer) => announcer
+                    .announce(self.vip.address, self.node_kind())
+                    .map_err(describe),
                 // Loopback, tunnels: nobody listens.
                 None => Ok(()),
             },
