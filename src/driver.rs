@@ -122,7 +122,10 @@ async fn carry_out<P: Consul>(
 fn unanswered(what: &str, timeout: Duration) -> Failure {
     Failure {
         kind: FailureKind::Unavailable,
-        message: format!("{what}: no answer from consul within {timeout:?}"),
+        message: format!(
+            "{what}: no answer from consul within {} ms",
+            timeout.as_millis()
+        ),
     }
 }
 

@@ -7,6 +7,9 @@
 //! delayed past the lease's end, and that put an expired address back, is followed by its removal.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::time::Duration;
 

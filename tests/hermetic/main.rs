@@ -1,1 +1,5 @@
+//! Tests that need nothing: no Consul, no kernel feature, no network.
 
+mod architecture;
+mod driver;
+mod lines;

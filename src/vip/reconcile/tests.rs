@@ -1,0 +1,386 @@
+//! The reconciler over a small kernel: at its edges, and under anything that may happen.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::election::lease::{KERNEL_LATENESS, Terms};
+
+const ADDRESS: &str = "192.0.2.1";
+const UP: Option<LinkSeen> = Some(LinkSeen {
+    up: true,
+    mac: Some([2, 0, 0, 0, 0, 1]),
+});
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// One interface with one address, whole-second lifetimes, and removal as late as it may be.
+struct World {
+    now: Timestamp,
+    reconciler: Reconciler,
+    order: VipOrder,
+    link: Option<LinkSeen>,
+    /// When the kernel at the latest removes our address.
+    ours_until: Option<Timestamp>,
+    foreign: bool,
+    refuses: bool,
+    steps: Vec<Step>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            now: Timestamp::from_boot(Duration::from_secs(100)),
+            reconciler: Reconciler::new(ADDRESS.parse().unwrap()),
+            order: VipOrder {
+                version: 0,
+                target: VipTarget::Absent,
+            },
+            link: UP,
+            ours_until: None,
+            foreign: false,
+            refuses: false,
+            steps: Vec::new(),
+        }
+    }
+
+    fn hold(&mut self, terms: Terms) -> Lease {
+        let lease = Lease::new(terms, self.now);
+        self.order.version += u64::from(matches!(self.order.target, VipTarget::Absent));
+        self.order.target = VipTarget::HeldUntil(lease);
+        self.settle();
+        lease
+    }
+
+    fn let_go(&mut self) {
+        self.order.version += u64::from(!matches!(self.order.target, VipTarget::Absent));
+        self.order.target = VipTarget::Absent;
+        self.settle();
+    }
+
+    fn seen(&mut self) -> Observed {
+        if self.ours_until.is_some_and(|until| until <= self.now) {
+            self.ours_until = None;
+        }
+        let ours = self.ours_until.map(|_| VipSeen {
+            prefix: 32,
+            ours: true,
+        });
+        let foreign = self.foreign.then_some(VipSeen {
+            prefix: 24,
+            ours: false,
+        });
+        Observed {
+            link: self.link,
+            vips: ours.into_iter().chain(foreign).collect(),
+            prefix: 32,
+        }
+    }
+
+    /// What the task does in one pass.
+    fn settle(&mut self) {
+        for _ in 0..10 {
+            let seen = self.seen();
+            let Some(step) = self.reconciler.plan(self.now, &self.order, &seen) else {
+                return;
+            };
+            self.steps.push(step);
+            let result = self.carry_out(step);
+            self.reconciler.done(self.now, &self.order, step, result);
+        }
+        panic!("never settles: {:?}", self.steps);
+    }
+
+    fn carry_out(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Add { .. } if self.refuses => return Err("no".to_owned()),
+            Step::Add { lifetime, .. } | Step::Refresh { lifetime, .. } => {
+                assert!(!self.foreign, "somebody else's address is never touched");
+                self.ours_until = Some(self.now + Duration::from_secs(lifetime) + KERNEL_LATENESS);
+            }
+            Step::Remove { prefix } => {
+                assert_eq!(prefix, 32, "somebody else's address is never touched");
+                self.ours_until = None;
+            }
+            Step::Announce => assert!(self.ours_until.is_some(), "announced and not there"),
+        }
+        Ok(())
+    }
+
+    fn report(&mut self) -> VipReport {
+        let seen = self.seen();
+        self.reconciler.report(self.now, &self.order, &seen)
+    }
+
+    /// Lets time pass, waking up when the reconciler asks for it.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let seen = self.seen();
+            match self.reconciler.wake_at(self.now, &self.order, &seen) {
+                Some(at) if at <= end => {
+                    assert!(at > self.now, "busy");
+                    self.now = at;
+                    self.settle();
+                }
+                Some(_) | None => break,
+            }
+        }
+        self.now = end;
+        self.settle();
+    }
+}
+
+fn strict() -> Terms {
+    Terms::managed(ms(3000), ms(10_000))
+}
+
+#[test]
+fn the_address_comes_up_is_announced_and_goes() {
+    let mut world = World::new();
+    world.settle();
+    assert_eq!(world.steps, []);
+    world.hold(strict());
+    assert_eq!(
+        world.steps,
+        [
+            Step::Add {
+                prefix: 32,
+                lifetime: 1
+            },
+            Step::Announce
+        ]
+    );
+    assert!(world.report().held);
+    world.steps.clear();
+    world.let_go();
+    assert_eq!(world.steps, [Step::Remove { prefix: 32 }]);
+    assert_eq!(
+        world.report(),
+        VipReport {
+            version: 2,
+            held: false,
+            blocker: None
+        }
+    );
+}
+
+#[test]
+fn a_leftover_is_taken_off_before_anything_was_ordered() {
+    let mut world = World::new();
+    world.ours_until = Some(world.now + ms(10_000));
+    world.settle();
+    assert_eq!(world.steps, [Step::Remove { prefix: 32 }]);
+}
+
+#[test]
+fn every_confirm_prolongs_the_address() {
+    let mut world = World::new();
+    world.hold(strict());
+    world.steps.clear();
+    world.pass(ms(333));
+    world.hold(strict());
+    assert_eq!(
+        world.steps,
+        [Step::Refresh {
+            prefix: 32,
+            lifetime: 1
+        }]
+    );
+}
+
+/// `D - 1.3 s`, the kernel's part of the lease, whole though lifetimes are whole seconds.
+#[test]
+fn without_a_confirm_the_kernel_keeps_the_address_until_its_part_of_the_lease_is_over() {
+    for (lock_delay, last_refresh, until) in [(3000, 700, 1700), (10_000, 7700, 8700)] {
+        let mut world = World::new();
+        let start = world.now;
+        world.hold(Terms::managed(ms(lock_delay), ms(10_000)));
+        world.steps.clear();
+        world.pass(ms(last_refresh - 1));
+        assert!(
+            !world
+                .steps
+                .iter()
+                .any(|step| matches!(step, Step::Refresh { .. }))
+        );
+        world.pass(ms(1));
+        assert!(world.steps.contains(&Step::Refresh {
+            prefix: 32,
+            lifetime: 1
+        }));
+        assert_eq!(world.ours_until, Some(start + ms(until) + KERNEL_LATENESS));
+    }
+}
+
+#[test]
+fn below_the_strict_lock_delay_the_daemon_removes_what_the_kernel_would_keep() {
+    let mut world = World::new();
+    let lease = world.hold(Terms::managed(ms(1000), ms(10_000)));
+    world.pass(lease.end().since(world.now) - ms(1));
+    assert!(world.ours_until.is_some());
+    world.pass(ms(1));
+    assert!(world.ours_until.is_none());
+    assert!(
+        matches!(world.order.target, VipTarget::HeldUntil(_)),
+        "nobody had to say so"
+    );
+}
+
+#[test]
+fn an_address_that_somebody_removes_is_put_back_and_announced() {
+    let mut world = World::new();
+    world.hold(Terms::managed(ms(10_000), ms(10_000)));
+    world.steps.clear();
+    world.ours_until = None;
+    world.pass(ms(10));
+    assert_eq!(
+        world.steps,
+        [
+            Step::Add {
+                prefix: 32,
+                lifetime: 8
+            },
+            Step::Announce
+        ]
+    );
+}
+
+#[test]
+fn a_refresh_that_was_late_is_followed_by_a_removal() {
+    let mut world = World::new();
+    let lease = world.hold(strict());
+    // Frozen between the check and the refresh, past the lease, while the kernel removed it.
+    world.now = lease.end() + ms(1);
+    world.ours_until = Some(world.now + ms(2300));
+    world.steps.clear();
+    world.settle();
+    assert_eq!(world.steps, [Step::Remove { prefix: 32 }]);
+}
+
+#[test]
+fn what_blocks_the_address_is_reported_and_ours_taken_off() {
+    let mut world = World::new();
+    world.hold(strict());
+    world.steps.clear();
+    world.link = Some(LinkSeen {
+        up: false,
+        mac: None,
+    });
+    world.settle();
+    assert_eq!(world.steps, [Step::Remove { prefix: 32 }]);
+    let report = world.report();
+    assert!(!report.held && report.blocker == Some(Blocker::InterfaceDown));
+    world.link = None;
+    assert_eq!(world.report().blocker, Some(Blocker::InterfaceMissing));
+    world.link = UP;
+    world.foreign = true;
+    world.settle();
+    assert_eq!(world.report().blocker, Some(Blocker::Foreign));
+}
+
+#[test]
+fn a_refused_add_is_tried_three_times_and_then_reported_for_a_while() {
+    let mut world = World::new();
+    world.refuses = true;
+    world.hold(strict());
+    assert_eq!(world.report().blocker, None);
+    world.pass(ms(200));
+    assert_eq!(
+        world.steps,
+        [Step::Add {
+            prefix: 32,
+            lifetime: 1
+        }; 3]
+    );
+    assert_eq!(
+        world.report().blocker,
+        Some(Blocker::Refused("no".to_owned()))
+    );
+    world.let_go();
+    world.pass(ms(5000));
+    assert_eq!(world.report().blocker, None);
+}
+
+#[test]
+fn a_new_hardware_address_is_announced() {
+    let mut world = World::new();
+    world.hold(Terms::managed(ms(60_000), ms(60_000)));
+    world.pass(ms(10_000));
+    world.steps.clear();
+    world.link = Some(LinkSeen {
+        up: true,
+        mac: Some([2, 0, 0, 0, 0, 2]),
+    });
+    world.settle();
+    assert_eq!(world.steps, [Step::Announce]);
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Confirm,
+    LetGo,
+    Pass(u16),
+    Freeze(u16),
+    Removed,
+    Link(bool),
+    Foreign(bool),
+    Refuse(bool),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let happening = prop_oneof![
+        8 => Just(Happening::Confirm),
+        2 => Just(Happening::LetGo),
+        8 => (0u16..3000).prop_map(Happening::Pass),
+        1 => (0u16..20_000).prop_map(Happening::Freeze),
+        1 => Just(Happening::Removed),
+        1 => any::<bool>().prop_map(Happening::Link),
+        1 => any::<bool>().prop_map(Happening::Foreign),
+        1 => any::<bool>().prop_map(Happening::Refuse),
+    ];
+    prop::collection::vec(happening, 1..100)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// The two hands, each alone: the kernel's ends what it was given before the span is over, and
+    /// an awake daemon has nothing up without a live lease.
+    #[test]
+    fn the_address_never_outlives_the_span_of_its_lease(
+        happenings in happenings(),
+        lock_delay in prop_oneof![Just(2500u64), Just(3000), Just(5000), Just(10_000), Just(20_000)],
+    ) {
+        let terms = Terms::managed(ms(lock_delay), ms(10_000));
+        let mut world = World::new();
+        let mut span_ends = world.now;
+        for happening in happenings {
+            match happening {
+                Happening::Confirm => {
+                    span_ends = world.now + terms.span();
+                    world.hold(terms);
+                }
+                Happening::LetGo => world.let_go(),
+                Happening::Pass(millis) => world.pass(ms(u64::from(millis))),
+                Happening::Freeze(millis) => world.now = world.now + ms(u64::from(millis)),
+                Happening::Removed => world.ours_until = None,
+                Happening::Link(up) => world.link = UP.filter(|_| up),
+                Happening::Foreign(foreign) => world.foreign = foreign,
+                Happening::Refuse(refuses) => world.refuses = refuses,
+            }
+            if let Some(until) = world.ours_until {
+                prop_assert!(until <= span_ends, "the kernel has it until {until:?}, past {span_ends:?}");
+            }
+            if !matches!(happening, Happening::Freeze(_) | Happening::Link(_) | Happening::Foreign(_)) {
+                world.settle();
+                let live = match world.order.target {
+                    VipTarget::HeldUntil(lease) => lease.is_live(world.now),
+                    VipTarget::Absent => false,
+                };
+                prop_assert!(live || world.ours_until.is_none(), "up without a live lease");
+            }
+        }
+    }
+}

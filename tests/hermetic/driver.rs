@@ -1,0 +1,288 @@
+//! The driver and the VIP task over an in-memory Consul and kernel, under paused time.
+
+mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use vip_elector::driver::{self, Link};
+use vip_elector::election::lease::Terms;
+use vip_elector::election::machine::Params;
+use vip_elector::election::status::Outcome;
+use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
+use vip_elector::vip::task;
+
+use self::memory::{MemoryConsul, MemoryKernel, PausedClock};
+use crate::lines::{self, Lines};
+
+const D: Duration = Duration::from_secs(3);
+const T: Duration = Duration::from_secs(10);
+
+/// A driver whose VIP task is the test itself.
+struct Host {
+    driver: JoinHandle<Outcome>,
+    orders: watch::Receiver<VipOrder>,
+    reports: watch::Sender<Option<VipReport>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Host {
+    fn start(name: &'static str, consul: &Arc<MemoryConsul>) -> Self {
+        let absent = VipOrder {
+            version: 0,
+            target: VipTarget::Absent,
+        };
+        let (orders, orders_seen) = watch::channel(absent);
+        let (reports, reports_seen) = watch::channel(None);
+        let (stop, stopping) = watch::channel(false);
+        let params = Params {
+            terms: Terms::managed(D, T),
+            value: name.into(),
+            session_name: name.into(),
+        };
+        let consul = Arc::clone(consul);
+        let driver = tokio::spawn(async move {
+            let link = Some(Link {
+                orders,
+                reports: reports_seen,
+            });
+            driver::run("key", params, 1, consul, PausedClock::new(), link, stopping).await
+        });
+        let host = Self {
+            driver,
+            orders: orders_seen,
+            reports,
+            stop,
+        };
+        host.report(false);
+        host
+    }
+
+    fn report(&self, held: bool) {
+        let version = self.orders.borrow().version;
+        self.reports.send_replace(Some(VipReport {
+            version,
+            held,
+            blocker: None,
+        }));
+    }
+
+    async fn until_held(&mut self) {
+        let held = |order: &VipOrder| matches!(order.target, VipTarget::HeldUntil(_));
+        self.orders.wait_for(held).await.unwrap();
+        self.report(true);
+    }
+
+    async fn until_absent(&mut self) {
+        let absent = |order: &VipOrder| matches!(order.target, VipTarget::Absent);
+        self.orders.wait_for(absent).await.unwrap();
+    }
+}
+
+fn elapsed(since: tokio::time::Instant) -> Duration {
+    since.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_the_address_off_before_the_lock_is_given_up() {
+    let consul = MemoryConsul::with_released_key();
+    let mut host = Host::start("web1", &consul);
+    host.until_held().await;
+    assert_eq!(consul.holder().as_deref(), Some("web1"));
+
+    host.stop.send_replace(true);
+    host.until_absent().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        consul.holder().as_deref(),
+        Some("web1"),
+        "given up with the address up"
+    );
+    host.report(false);
+    assert_eq!(host.driver.await.unwrap(), Outcome::Stopped);
+    assert_eq!(consul.holder(), None);
+    assert!(
+        consul.is_released(),
+        "key in place, with the flag, empty, without a session"
+    );
+    assert_eq!(consul.sessions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consul_that_falls_silent_costs_the_address_at_the_leases_end() {
+    let consul = MemoryConsul::with_released_key();
+    let mut host = Host::start("web1", &consul);
+    host.until_held().await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let last_confirm = consul.last_read_at();
+    consul.fall_silent();
+    host.until_absent().await;
+    let held_for = elapsed(last_confirm);
+    assert!(
+        held_for <= D - Duration::from_millis(80),
+        "{held_for:?} after the last confirm"
+    );
+    assert!(
+        held_for >= D - Duration::from_millis(82),
+        "{held_for:?}: the lease was not used"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consul_that_was_silent_is_found_again() {
+    let consul = MemoryConsul::with_released_key();
+    let mut host = Host::start("web1", &consul);
+    host.until_held().await;
+    consul.fall_silent();
+    host.until_absent().await;
+    host.report(false);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    consul.speak_again();
+    let asked = tokio::time::Instant::now();
+    host.until_held().await;
+    // The longest pause between tries, and the longest timeout.
+    assert!(
+        elapsed(asked) < Duration::from_secs(14),
+        "{:?}",
+        elapsed(asked)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_takes_over_at_once_when_the_leader_stops() {
+    let consul = MemoryConsul::with_released_key();
+    let mut first = Host::start("web1", &consul);
+    first.until_held().await;
+    let mut second = Host::start("web2", &consul);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(matches!(second.orders.borrow().target, VipTarget::Absent));
+
+    let stopped = tokio::time::Instant::now();
+    first.stop.send_replace(true);
+    first.until_absent().await;
+    first.report(false);
+    second.until_held().await;
+    assert!(
+        elapsed(stopped) < Duration::from_millis(100),
+        "{:?}",
+        elapsed(stopped)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_waits_the_lock_delay_when_the_leaders_session_dies() {
+    let consul = MemoryConsul::with_released_key();
+    let mut first = Host::start("web1", &consul);
+    first.until_held().await;
+    let mut second = Host::start("web2", &consul);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+
+    let died = tokio::time::Instant::now();
+    consul.destroy_holder(D);
+    second.until_held().await;
+    assert!(elapsed(died) >= D, "{:?}", elapsed(died));
+    assert!(
+        elapsed(died) < D + Duration::from_millis(500),
+        "{:?}",
+        elapsed(died)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_are_logged_once_and_a_healthy_standby_is_silent() {
+    let log = Lines::default();
+    let guard = lines::capture(&log);
+    let consul = MemoryConsul::with_released_key();
+    let mut first = Host::start("web1", &consul);
+    first.until_held().await;
+    let second = Host::start("web2", &consul);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = log.all().len();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(
+        log.all().len(),
+        before,
+        "a leader and a standby had something to say"
+    );
+    consul.fall_silent();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    consul.speak_again();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    drop(guard);
+    drop((first, second));
+    insta::assert_snapshot!(log.all().join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driver_is_gone() {
+    let kernel = MemoryKernel::default();
+    let absent = VipOrder {
+        version: 0,
+        target: VipTarget::Absent,
+    };
+    let (orders, orders_seen) = watch::channel(absent);
+    let (reports, mut reports_seen) = watch::channel(None);
+    let ends = task::Link {
+        orders: orders_seen,
+        reports,
+    };
+    let address = "192.0.2.1".parse().unwrap();
+    let running = tokio::spawn({
+        let kernel = kernel.clone();
+        async move { task::run("key", address, kernel, PausedClock::new(), ends).await }
+    });
+    let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);
+    reports_seen.wait_for(off).await.unwrap();
+
+    let lease = memory::lease_from_now(D, T);
+    orders.send_replace(VipOrder {
+        version: 1,
+        target: VipTarget::HeldUntil(lease),
+    });
+    let on = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| r.held && r.version == 1);
+    reports_seen.wait_for(on).await.unwrap();
+    assert!(kernel.is_up());
+
+    drop(orders);
+    running.await.unwrap();
+    assert!(!kernel.is_up());
+    assert_eq!(
+        kernel.steps().last().map(String::as_str),
+        Some("Remove { prefix: 32 }")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vip_task_ends_a_lease_that_nobody_prolongs() {
+    let kernel = MemoryKernel::default();
+    let lease = memory::lease_from_now(Duration::from_secs(1), T);
+    let held = VipOrder {
+        version: 1,
+        target: VipTarget::HeldUntil(lease),
+    };
+    let (orders, orders_seen) = watch::channel(held);
+    let (reports, mut reports_seen) = watch::channel(None);
+    let ends = task::Link {
+        orders: orders_seen,
+        reports,
+    };
+    let address = "192.0.2.1".parse().unwrap();
+    let started = tokio::time::Instant::now();
+    let running = tokio::spawn({
+        let kernel = kernel.clone();
+        async move { task::run("key", address, kernel, PausedClock::new(), ends).await }
+    });
+    let on = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| r.held);
+    reports_seen.wait_for(on).await.unwrap();
+    let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);
+    reports_seen.wait_for(off).await.unwrap();
+    let margin = Duration::from_millis(60);
+    assert_eq!(
+        started.elapsed().as_millis(),
+        (Duration::from_secs(1) - margin).as_millis()
+    );
+    drop(orders);
+    running.await.unwrap();
+}
