@@ -56,19 +56,11 @@ pub(super) fn resolve(
 impl Draft {
     /// The group, if nothing that it needs is missing.
     pub(super) fn finish(self, manage_vip: bool, lines: &mut Lines) -> Option<Group> {
-        let mut own = Lines::default();
-        let section = |name| {
-            format!(
-                "group {} {name}",
-                self.key.as_ref().map_or("", |k| &k.value)
-            )
-        };
-        own.add(section("trigger-key"), self.key.as_ref(), Clone::clone);
-        own.add(section("trigger-value"), self.value.as_ref(), Clone::clone);
-        own.add(section("ip"), self.address.as_ref(), IpAddr::to_string);
-        own.add(section("netmask"), self.prefix.as_ref(), u8::to_string);
-        own.add(section("interface"), self.interface.as_ref(), Clone::clone);
-        lines.append(own);
+        lines.add("trigger-key", self.key.as_ref(), Clone::clone);
+        lines.add("  trigger-value", self.value.as_ref(), Clone::clone);
+        lines.add("  ip", self.address.as_ref(), IpAddr::to_string);
+        lines.add("  netmask", self.prefix.as_ref(), u8::to_string);
+        lines.add("  interface", self.interface.as_ref(), Clone::clone);
         let vip = if manage_vip {
             Some(Vip {
                 address: self.address?.value,

@@ -152,7 +152,8 @@ pub enum Caution {
     UnknownKey,
     #[error(
         "is written as this host's value, but vip-manager compares with the full host name {full} \
-         unless told otherwise; write `trigger-value: {short}` into its file, or set --hostname"
+         unless told otherwise; write `trigger-value: {short}` into the file that both read, or set \
+         --hostname={full}"
     )]
     ShortHostName { short: String, full: String },
     #[error(
