@@ -27,7 +27,8 @@ pub(super) fn resolve(
     manage_vip: bool,
     findings: &mut Findings,
 ) -> Vec<Draft> {
-    let count = levels.flags.vip_manager_config.len();
+    let named = levels.flags.vip_manager_config.iter();
+    let count = named.filter(|path| !path.as_os_str().is_empty()).count();
     if count > 1 {
         for setting in OF_ONE_GROUP {
             if let Some(written) = levels.vip_environment(setting, findings) {
@@ -234,7 +235,7 @@ fn trigger_key(text: &str, example: &'static str) -> Result<String, Fault> {
     let key = text.trim_start_matches('/');
     let taken = |c: char| c.is_ascii_alphanumeric() || ",_./-?&=".contains(c);
     if key.is_empty() {
-        Err(Fault::Missing { example })
+        Err(Fault::NoKey { example })
     } else if let Some(found) = key.chars().find(|c| !taken(*c)) {
         Err(Fault::KeyCharacter { found })
     } else if key.contains("..") {

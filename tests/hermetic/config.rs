@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vip_elector::cli;
+use vip_elector::cli::{self, Cli};
 use vip_elector::config::{Config, Problems, Sources, load};
 
 const FILE: &str = "/etc/vip-manager.yml";
@@ -82,10 +82,8 @@ impl Host {
     }
 
     fn load(&self) -> Result<Config, Problems> {
-        let arguments = std::iter::once("vip-elector").chain(self.arguments.iter().map(|a| &**a));
-        let cli = cli::parse(arguments.map(Into::into)).expect("the flags are right");
         load(
-            &cli,
+            &self.cli(),
             &Sources {
                 environment: &|name| self.environment.get(name).cloned(),
                 read: &|path| self.files.get(path).cloned().ok_or_else(missing),
@@ -94,6 +92,11 @@ impl Host {
                 host_name: self.name,
             },
         )
+    }
+
+    fn cli(&self) -> Cli {
+        let arguments = std::iter::once("vip-elector").chain(self.arguments.iter().map(|a| &**a));
+        cli::parse(arguments.map(Into::into)).expect("the flags are right")
     }
 
     /// The configuration of a host that is expected to have a good one.

@@ -37,14 +37,16 @@ fn reads_what_go_reads() {
 #[test]
 fn refuses_the_rest() {
     for (text, error) in [
-        ("10", ParseError::NoUnit(10)),
+        ("10", without_unit("10", 10_000)),
+        ("1.5", without_unit("1.5", 1_500)),
+        ("1.2.3", ParseError::Malformed),
+        (".", ParseError::Malformed),
         ("-1s", ParseError::Negative),
         ("-", ParseError::Negative),
         ("", ParseError::Malformed),
         ("+", ParseError::Malformed),
         ("s", ParseError::Malformed),
         (".s", ParseError::Malformed),
-        ("1.5", ParseError::Malformed),
         ("1 s", ParseError::Malformed),
         (" 1s", ParseError::Malformed),
         ("1S", ParseError::Malformed),
@@ -56,6 +58,13 @@ fn refuses_the_rest() {
         ("99999999999999999999s", ParseError::TooLong),
     ] {
         assert_eq!(parse(text), Err(error), "{text}");
+    }
+}
+
+fn without_unit(number: &str, milliseconds: u128) -> ParseError {
+    ParseError::NoUnit {
+        number: number.to_owned(),
+        milliseconds,
     }
 }
 

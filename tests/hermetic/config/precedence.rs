@@ -7,10 +7,13 @@ use vip_elector::config::LogFormat;
 
 use super::{Host, warnings};
 
+/// A value, and how to write it somewhere on a host.
+type Layer = (&'static str, fn(Host) -> Host);
+
 /// Peels one layer after the other off a host where everything is written.
 #[test]
 fn the_address() {
-    let layers: [(&str, fn(Host) -> Host); 5] = [
+    let layers: [Layer; 5] = [
         ("flag", |host| host.argument("--addr=flag")),
         ("vip-variable", |host| {
             host.variable("VIP_DCS_ENDPOINTS", "vip-variable")
@@ -48,7 +51,7 @@ fn the_address() {
 
 #[test]
 fn the_token() {
-    let layers: [(&str, fn(Host) -> Host); 7] = [
+    let layers: [Layer; 7] = [
         ("flag", |host| host.argument("--token=flag")),
         ("flag-file", |host| host.argument("--token-file=/flag")),
         ("variable", |host| {

@@ -1,6 +1,8 @@
 //! TLS as Consul's own variables describe it.
 
 use secrecy::ExposeSecret;
+use vip_elector::cli;
+use vip_elector::config::{Sources, list_directory, load};
 
 use super::{Host, PEM_CERTIFICATE, PEM_KEY, warnings};
 
@@ -97,4 +99,50 @@ fn verification_can_be_turned_off_with_a_warning() {
     insta::assert_snapshot!(warnings(
         &host.argument("--addr=https://consul:8501").good()
     ));
+}
+
+/// The same through real files, because a closure over a map opens none.
+#[test]
+fn real_files_are_read() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| {
+        directory
+            .path()
+            .join(name)
+            .to_str()
+            .expect("a text")
+            .to_owned()
+    };
+    std::fs::create_dir_all(at("ca/below")).expect("directories");
+    for (name, text) in [
+        ("vip-manager.yml", super::MINIMAL),
+        ("token", "t0k3n\n"),
+        ("ca/root.pem", PEM_CERTIFICATE),
+    ] {
+        std::fs::write(at(name), text).expect("a file");
+    }
+    let arguments = ["vip-elector", "--vip-manager-config"].map(str::to_owned);
+    let cli = cli::parse(
+        arguments
+            .into_iter()
+            .chain([at("vip-manager.yml")])
+            .map(Into::into),
+    );
+    let config = load(
+        &cli.expect("the flags are right"),
+        &Sources {
+            environment: &|name| match name {
+                "CONSUL_HTTP_TOKEN_FILE" => Some(at("token")),
+                "CONSUL_CAPATH" => Some(at("ca")),
+                _ => None,
+            },
+            read: &|path| std::fs::read(path),
+            list: &list_directory,
+            interface_exists: &|_| false,
+            host_name: "node-a",
+        },
+    )
+    .expect("everything is there");
+    assert_eq!(config.access.token.unwrap().expose_secret(), "t0k3n");
+    assert_eq!(config.access.tls.roots, [PEM_CERTIFICATE.as_bytes()]);
 }
