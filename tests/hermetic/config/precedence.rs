@@ -245,3 +245,28 @@ fn the_lock_delay_and_the_kernel() {
         ""
     );
 }
+
+#[test]
+fn the_ends_of_what_consul_takes() {
+    for argument in [
+        "--ttl=10s",
+        "--ttl=24h",
+        "--lock-delay=60s",
+        "--lock-delay=0",
+    ] {
+        assert!(
+            Host::minimal("").argument(argument).load().is_ok(),
+            "{argument}"
+        );
+    }
+    for argument in [
+        "--ttl=9999999999ns",
+        "--ttl=24h1ns",
+        "--lock-delay=60.000000001s",
+    ] {
+        assert!(
+            Host::minimal("").argument(argument).load().is_err(),
+            "{argument}"
+        );
+    }
+}
