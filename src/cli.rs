@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, ValueEnum};
 use secrecy::SecretString;
 
 /// `EX_USAGE`: the status of a process that was started with flags or a configuration it cannot use.
@@ -25,7 +25,8 @@ Examples:
 
 Durations: 10s, 1m30s, 1.5s, 250ms. One dash (-check-id=vip-http) works as well as two.
 Environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of Consul's; VIP_* as
-vip-manager reads it. A flag wins over the environment, and that over the file.";
+vip-manager reads it. A flag wins over the environment, and that over the file; CONSUL_HTTP_ADDR is
+used where the file names no endpoint.";
 
 /// What was typed after `vip-elector`.
 #[derive(Clone, Debug, Parser)]
@@ -35,13 +36,12 @@ vip-manager reads it. A flag wins over the environment, and that over the file."
     about = "Decides through Consul which host holds a virtual IP, and moves it there",
     after_help = EXAMPLES,
     args_override_self = true,
-    disable_help_subcommand = true,
-    max_term_width = 100,
-    subcommand_value_name = "COMMAND"
+    max_term_width = 100
 )]
 pub struct Cli {
-    /// `None` runs the daemon.
-    #[command(subcommand)]
+    /// check-config: validate everything, print it with its sources, and exit with 0 or 64
+    // A word among the flags and no clap subcommand: flags before and after it count alike.
+    #[arg(value_enum, value_name = "COMMAND", hide_possible_values = true)]
     pub command: Option<Command>,
     /// The flags, wherever they stood.
     #[command(flatten)]
@@ -49,49 +49,38 @@ pub struct Cli {
 }
 
 /// What to do instead of running the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Command {
-    /// Validate everything, print the result with its sources, and exit with 0 or 64
+    /// Validate everything, and print the result with its sources.
     CheckConfig,
 }
 
-/// Every flag; all may stand before or after the command.
+/// Every flag.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Flags {
     /// vip-manager's file; repeat it for more than one group
-    #[arg(long, global = true, value_name = "FILE", action = ArgAction::Append)]
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     pub vip_manager_config: Vec<PathBuf>,
 
     /// Value written into the trigger key [default: trigger-value, else the short host name]
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Election")]
+    #[arg(long, value_name = "NAME", help_heading = "Election")]
     pub hostname: Option<String>,
 
     /// Consul check that must pass for this host to lead
-    #[arg(long, global = true, value_name = "ID", help_heading = "Election")]
+    #[arg(long, value_name = "ID", help_heading = "Election")]
     pub check_id: Option<String>,
 
     /// TTL of the Consul session, 10s to 24h [default: 10s]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DURATION",
-        help_heading = "Election"
-    )]
+    #[arg(long, value_name = "DURATION", help_heading = "Election")]
     pub ttl: Option<String>,
 
     /// Pause after a leader is lost, 60s at most [default: 1s, with --manage-vip 3s]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DURATION",
-        help_heading = "Election"
-    )]
+    #[arg(long, value_name = "DURATION", help_heading = "Election")]
     pub lock_delay: Option<String>,
 
     /// Hold the address on the interface, instead of leaving that to vip-manager
     #[arg(
         long,
-        global = true,
         value_name = "BOOL",
         num_args = 0..=1,
         require_equals = true,
@@ -102,23 +91,23 @@ pub struct Flags {
     pub manage_vip: Option<String>,
 
     /// Consul's address, or several with commas [default: the file's, else http://127.0.0.1:8500]
-    #[arg(long, global = true, value_name = "URL", help_heading = "Consul")]
+    #[arg(long, value_name = "URL", help_heading = "Consul")]
     pub addr: Option<String>,
 
     /// ACL token; every user of this host can read it here, so better use --token-file
-    #[arg(long, global = true, value_name = "TOKEN", value_parser = secret, help_heading = "Consul")]
+    #[arg(long, value_name = "TOKEN", value_parser = secret, help_heading = "Consul")]
     pub token: Option<SecretString>,
 
     /// File that holds the ACL token
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Consul")]
+    #[arg(long, value_name = "FILE", help_heading = "Consul")]
     pub token_file: Option<String>,
 
     /// text or json [default: text]
-    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
     /// error, warn, info, debug or trace [default: info]
-    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Logging")]
     pub log_level: Option<String>,
 }
 

@@ -10,7 +10,7 @@ pub(super) const MASK: &str = "***";
 /// One value. Secrets are masked before they get here.
 #[derive(Clone, Debug)]
 struct Line {
-    name: String,
+    name: &'static str,
     value: String,
     origin: Origin,
 }
@@ -24,22 +24,18 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn add<T>(
         &mut self,
-        name: impl Into<String>,
+        name: &'static str,
         value: Option<&Sourced<T>>,
         show: impl FnOnce(&T) -> String,
     ) {
         if let Some(Sourced { value, origin }) = value {
             let (value, origin) = (show(value), origin.clone());
             self.lines.push(Line {
-                name: name.into(),
+                name,
                 value,
                 origin,
             });
         }
-    }
-
-    pub(super) fn append(&mut self, other: Self) {
-        self.lines.extend(other.lines);
     }
 }
 

@@ -12,16 +12,21 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// A number alone.
-    #[error("has no unit; write {0}s or {0}000ms")]
-    NoUnit(u64),
+    #[error("has no unit; write {number}s or {milliseconds}ms")]
+    NoUnit {
+        /// As written.
+        number: String,
+        /// What it is if seconds were meant.
+        milliseconds: u128,
+    },
     /// A part without a number, or a unit that Go does not know.
     #[error("is no duration; write it like 10s, 1m30s, 1.5s or 250ms")]
     Malformed,
     /// Below zero.
-    #[error("is negative; write a duration of 0s or more")]
+    #[error("is negative; leave the minus sign out")]
     Negative,
     /// Longer than Go's 64-bit nanoseconds can say (292 years).
-    #[error("is too long; write at most 24h")]
+    #[error("is longer than any duration can be; write it like 10s or 1m30s")]
     TooLong,
 }
 
@@ -47,11 +52,19 @@ pub fn parse(text: &str) -> Result<Duration, ParseError> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    if let Ok(number) = text.parse() {
-        return Err(ParseError::NoUnit(number));
-    }
     if text.is_empty() {
         return Err(ParseError::Malformed);
+    }
+    if text
+        .bytes()
+        .all(|byte| byte == b'.' || byte.is_ascii_digit())
+    {
+        let seconds = parse(&format!("{text}s"))?;
+        let (number, milliseconds) = (text.to_owned(), seconds.as_millis());
+        return Err(ParseError::NoUnit {
+            number,
+            milliseconds,
+        });
     }
     let mut rest = text;
     let mut nanoseconds: u128 = 0;

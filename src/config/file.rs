@@ -150,7 +150,14 @@ impl File {
                     },
                     None,
                 );
-                return findings.problem_at(OWN, &origin, Fault::NotAMapping { found });
+                return findings.problem_at(
+                    OWN,
+                    &origin,
+                    Fault::NotAMapping {
+                        found,
+                        example: "vip-elector: {ttl: 10s}",
+                    },
+                );
             }
         };
         for option in options {
@@ -178,10 +185,16 @@ impl File {
         let items = match &node.content {
             Content::Nothing => return None,
             Content::One(text) => vec![Written::new(text.clone(), origin.clone())],
-            Content::List(items) if may_be_list => items
-                .iter()
-                .filter_map(|(line, content)| item(name, &origin, *line, content, findings))
-                .collect(),
+            Content::List(list) if may_be_list => {
+                let items: Vec<_> = list
+                    .iter()
+                    .filter_map(|(line, content)| item(name, &origin, *line, content, findings))
+                    .collect();
+                if items.len() < list.len() {
+                    return None;
+                }
+                items
+            }
             Content::List(_) | Content::Mapping(_) => {
                 let found = node.content.kind();
                 findings.problem_at(name, &origin, Fault::NotOneValue { found });
@@ -222,7 +235,10 @@ fn top_level(bytes: &[u8]) -> Result<Vec<Node>, Fault> {
         Content::Mapping(nodes) if nodes.is_empty() => Err(Fault::EmptyFile),
         Content::Mapping(nodes) => Ok(nodes),
         Content::Nothing => Err(Fault::EmptyFile),
-        Content::One(_) | Content::List(_) => Err(Fault::NotAMapping { found }),
+        Content::One(_) | Content::List(_) => Err(Fault::NotAMapping {
+            found,
+            example: "trigger-key: service/db/leader",
+        }),
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn resolve(
     manage_vip: bool,
     findings: &mut Findings,
 ) -> Vec<Draft> {
-    let count = levels.flags.vip_manager_config.len();
+    let named = levels.flags.vip_manager_config.iter();
+    let count = named.filter(|path| !path.as_os_str().is_empty()).count();
     if count > 1 {
         for setting in OF_ONE_GROUP {
             if let Some(written) = levels.vip_environment(setting, findings) {
@@ -56,19 +57,11 @@ pub(super) fn resolve(
 impl Draft {
     /// The group, if nothing that it needs is missing.
     pub(super) fn finish(self, manage_vip: bool, lines: &mut Lines) -> Option<Group> {
-        let mut own = Lines::default();
-        let section = |name| {
-            format!(
-                "group {} {name}",
-                self.key.as_ref().map_or("", |k| &k.value)
-            )
-        };
-        own.add(section("trigger-key"), self.key.as_ref(), Clone::clone);
-        own.add(section("trigger-value"), self.value.as_ref(), Clone::clone);
-        own.add(section("ip"), self.address.as_ref(), IpAddr::to_string);
-        own.add(section("netmask"), self.prefix.as_ref(), u8::to_string);
-        own.add(section("interface"), self.interface.as_ref(), Clone::clone);
-        lines.append(own);
+        lines.add("trigger-key", self.key.as_ref(), Clone::clone);
+        lines.add("  trigger-value", self.value.as_ref(), Clone::clone);
+        lines.add("  ip", self.address.as_ref(), IpAddr::to_string);
+        lines.add("  netmask", self.prefix.as_ref(), u8::to_string);
+        lines.add("  interface", self.interface.as_ref(), Clone::clone);
         let vip = if manage_vip {
             Some(Vip {
                 address: self.address?.value,
@@ -242,7 +235,7 @@ fn trigger_key(text: &str, example: &'static str) -> Result<String, Fault> {
     let key = text.trim_start_matches('/');
     let taken = |c: char| c.is_ascii_alphanumeric() || ",_./-?&=".contains(c);
     if key.is_empty() {
-        Err(Fault::Missing { example })
+        Err(Fault::NoKey { example })
     } else if let Some(found) = key.chars().find(|c| !taken(*c)) {
         Err(Fault::KeyCharacter { found })
     } else if key.contains("..") {

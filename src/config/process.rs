@@ -5,18 +5,25 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::describe::Lines;
+use super::duration::Go;
 use super::levels::{Levels, filled_flag, flag};
-use super::origin::Sourced;
+use super::origin::{Sourced, Written};
 use super::report::{Fault, Findings};
 use super::{Log, LogFormat, duration};
 
 /// What was asked for. A field is `None` only where a problem was reported.
 pub(super) struct Process {
     pub(super) manage_vip: Option<Sourced<bool>>,
-    pub(super) ttl: Option<Sourced<Duration>>,
-    pub(super) lock_delay: Option<Sourced<Duration>>,
+    pub(super) ttl: Option<Sourced<Time>>,
+    pub(super) lock_delay: Option<Sourced<Time>>,
     pub(super) check_id: Option<Sourced<String>>,
     pub(super) log: Option<Log>,
+}
+
+/// A duration and how it was written.
+pub(super) struct Time {
+    pub(super) duration: Duration,
+    pub(super) text: String,
 }
 
 const TTL: Duration = Duration::from_secs(10);
@@ -37,16 +44,22 @@ impl Process {
         let managed = manage_vip
             .as_ref()
             .is_some_and(|manage_vip| manage_vip.value);
-        let ttl = resolver.option(flag("--ttl", flags.ttl.as_ref()), "ttl", TTL, time);
+        let ttl = resolver.option(
+            flag("--ttl", flags.ttl.as_ref()),
+            "ttl",
+            Time::default(TTL),
+            Time::parse,
+        );
+        let default_delay = if managed {
+            LOCK_DELAY_MANAGED
+        } else {
+            LOCK_DELAY
+        };
         let lock_delay = resolver.option(
             flag("--lock-delay", flags.lock_delay.as_ref()),
             "lock-delay",
-            if managed {
-                LOCK_DELAY_MANAGED
-            } else {
-                LOCK_DELAY
-            },
-            time,
+            Time::default(default_delay),
+            Time::parse,
         );
         let typed = filled_flag("--check-id", flags.check_id.as_ref());
         let check_id = levels.option(typed, "check-id", resolver.findings);
@@ -65,9 +78,9 @@ impl Process {
 
         lines.add("manage-vip", manage_vip.as_ref(), bool::to_string);
         lines.add("check-id", check_id.as_ref(), Clone::clone);
-        lines.add("ttl", ttl.as_ref(), |ttl| duration::Go(*ttl).to_string());
+        lines.add("ttl", ttl.as_ref(), |ttl| Go(ttl.duration).to_string());
         lines.add("lock-delay", lock_delay.as_ref(), |delay| {
-            duration::Go(*delay).to_string()
+            Go(delay.duration).to_string()
         });
         lines.add("log-format", format.as_ref(), |format| {
             format.name().to_owned()
@@ -108,7 +121,7 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn option<T>(
         &mut self,
-        typed: Option<super::origin::Written>,
+        typed: Option<Written>,
         name: &'static str,
         default: T,
         meaning: fn(&str) -> Result<T, Fault>,
@@ -122,8 +135,21 @@ impl Resolver<'_> {
     }
 }
 
-fn time(text: &str) -> Result<Duration, Fault> {
-    duration::parse(text).map_err(Fault::Duration)
+impl Time {
+    fn default(duration: Duration) -> Self {
+        Self {
+            duration,
+            text: Go(duration).to_string(),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let duration = duration::parse(text).map_err(Fault::Duration)?;
+        Ok(Self {
+            duration,
+            text: text.to_owned(),
+        })
+    }
 }
 
 fn log_format(text: &str) -> Result<LogFormat, Fault> {

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use super::Session;
 use super::group::Draft;
 use super::origin::{Sourced, Written};
-use super::process::Process;
+use super::process::{Process, Time};
 use super::report::{Caution, Fault, Findings};
-use super::{Session, duration};
 use crate::election::lease::STRICT_LOCK_DELAY;
 
 // What Consul takes: <https://developer.hashicorp.com/consul/api-docs/session>.
@@ -21,7 +21,7 @@ const MIN_LOCK_DELAY_MANAGED: Duration = Duration::from_secs(1);
 /// Checks every relation.
 pub(super) fn check(process: &Process, groups: &[Draft], findings: &mut Findings) {
     if let Some(ttl) = &process.ttl
-        && !(MIN_TTL..=MAX_TTL).contains(&ttl.value)
+        && !(MIN_TTL..=MAX_TTL).contains(&ttl.value.duration)
     {
         findings.problem("ttl", &shown(ttl), Fault::Ttl);
     }
@@ -40,7 +40,8 @@ pub(super) fn check(process: &Process, groups: &[Draft], findings: &mut Findings
 impl Process {
     /// The session's options, once they are all known.
     pub(super) fn session(&self) -> Option<Session> {
-        let (ttl, lock_delay) = (self.ttl.as_ref()?.value, self.lock_delay.as_ref()?.value);
+        let ttl = self.ttl.as_ref()?.value.duration;
+        let lock_delay = self.lock_delay.as_ref()?.value.duration;
         let check_id = self
             .check_id
             .as_ref()
@@ -53,8 +54,8 @@ impl Process {
     }
 }
 
-fn check_lock_delay(lock_delay: &Sourced<Duration>, manage_vip: bool, findings: &mut Findings) {
-    let value = lock_delay.value;
+fn check_lock_delay(lock_delay: &Sourced<Time>, manage_vip: bool, findings: &mut Findings) {
+    let value = lock_delay.value.duration;
     if value > MAX_LOCK_DELAY {
         findings.problem("lock-delay", &shown(lock_delay), Fault::LockDelay);
     } else if manage_vip && value < MIN_LOCK_DELAY_MANAGED {
@@ -89,6 +90,6 @@ fn same<'a, T: PartialEq>(
         .find(|group| of(group).is_some_and(|other| other.value == value.value))
 }
 
-fn shown(value: &Sourced<Duration>) -> Written {
-    value.means(duration::Go(value.value).to_string())
+fn shown(time: &Sourced<Time>) -> Written {
+    time.means(time.value.text.clone())
 }

@@ -41,7 +41,7 @@ pub struct Problems(pub Vec<Problem>);
 )]
 pub enum Fault {
     // Files.
-    #[error("not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml")]
+    #[error("is not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml")]
     NoFile,
     #[error("cannot be read; it must exist and be readable by this user")]
     Unreadable(#[source] io::Error),
@@ -51,20 +51,21 @@ pub enum Fault {
     NotYaml { reason: String },
     #[error("is empty; write at least dcs-type, dcs-endpoints and trigger-key")]
     EmptyFile,
-    #[error(
-        "holds {found}, not a mapping; write lines of the form `trigger-key: service/db/leader`"
-    )]
-    NotAMapping { found: &'static str },
+    #[error("is {found}, not a mapping; write it like `{example}`")]
+    NotAMapping {
+        found: &'static str,
+        example: &'static str,
+    },
     #[error("is {found}; write one value")]
     NotOneValue { found: &'static str },
     #[error("is not one of our options; they are {known}")]
     UnknownOption { known: String },
-    #[error("contradicts {other}, an older name of the same setting; keep {keep}")]
+    #[error("contradicts {other}, which means the same setting; keep {keep} alone")]
     SpellingsDiffer { other: Origin, keep: &'static str },
     #[error("differs from {other}, but one process has one value; write the same in both")]
     FilesDiffer { other: Origin },
     #[error(
-        "belongs to one group, but there are {files} files; write {key} into each file instead"
+        "belongs to one group, but there are {files} files; unset it, and write {key} into each file"
     )]
     SeveralGroups { files: usize, key: &'static str },
 
@@ -73,6 +74,8 @@ pub enum Fault {
     Missing { example: &'static str },
     #[error("is not supported, only Consul is; write `dcs-type: consul`")]
     DcsType,
+    #[error("names no key; write for example `{example}`")]
+    NoKey { example: &'static str },
     #[error("holds {found:?}, which Consul does not take; use letters, digits and , - . / = ? & _")]
     KeyCharacter { found: char },
     #[error("holds `..`, which Consul does not take; write the key without it")]
@@ -94,7 +97,8 @@ pub enum Fault {
     #[error("is no interface of this host; `ip link` lists them")]
     NoInterface,
     #[error(
-        "is moved by vip-manager through Hetzner's API, which --manage-vip does not call; leave --manage-vip away"
+        "means an address that moves through Hetzner's API, which --manage-vip does not call; leave \
+         --manage-vip out and let vip-manager move it"
     )]
     Hetzner,
     #[error("is not known; write {known}")]
@@ -127,13 +131,13 @@ pub enum Fault {
     SocketPath,
     #[error("holds a user or a password; write them into CONSUL_HTTP_AUTH as user:password")]
     Credentials,
-    #[error("goes on with ? or # after the path; leave that away")]
+    #[error("goes on with ? or # after the path; leave that out")]
     UrlTail,
     #[error("cannot be sent in an HTTP header; write one line of printable ASCII")]
     NotAHeader,
     #[error("is empty; write the token into it")]
     EmptyTokenFile,
-    #[error("holds no PEM block of the kind {kind} that can be read")]
+    #[error("does not hold {kind} that can be read")]
     NotPem { kind: &'static str },
     #[error("is given without {missing}; set both or neither")]
     Partner { missing: &'static str },
@@ -152,7 +156,8 @@ pub enum Caution {
     UnknownKey,
     #[error(
         "is written as this host's value, but vip-manager compares with the full host name {full} \
-         unless told otherwise; write `trigger-value: {short}` into its file, or set --hostname"
+         unless told otherwise; write `trigger-value: {short}` into the file that both read, or set \
+         --hostname={full}"
     )]
     ShortHostName { short: String, full: String },
     #[error(

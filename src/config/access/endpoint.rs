@@ -74,8 +74,8 @@ fn accept(
     findings: &mut Findings,
 ) -> Option<Sourced<Endpoint>> {
     match endpoint(&written.value, force_tls) {
-        // What was written holds a secret.
-        Err(fault @ Fault::Credentials) => {
+        // What was written may hold a secret.
+        Err(fault @ (Fault::Credentials | Fault::UrlTail)) => {
             findings.problem_at("addr", &written.origin, fault);
             None
         }
@@ -85,20 +85,29 @@ fn accept(
 
 fn endpoint(text: &str, force_tls: bool) -> Result<Endpoint, Fault> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "unix" if rest.starts_with('/') => return Ok(Endpoint::Unix(PathBuf::from(rest))),
-        "unix" => return Err(Fault::SocketPath),
+    let scheme = scheme.to_ascii_lowercase();
+    if scheme == "unix" {
+        let path = PathBuf::from(rest);
+        return if path.is_absolute() {
+            Ok(Endpoint::Unix(path))
+        } else {
+            Err(Fault::SocketPath)
+        };
+    }
+    // First, because every other message quotes the text.
+    if rest.contains('@') {
+        return Err(Fault::Credentials);
+    }
+    if rest.contains(['?', '#']) {
+        return Err(Fault::UrlTail);
+    }
+    let scheme = match scheme.as_str() {
         "http" if force_tls => "https",
         "http" => "http",
         "https" => "https",
         _ => return Err(Fault::Scheme),
     };
-    if rest.contains('@') {
-        return Err(Fault::Credentials);
-    }
-    let url = Url::parse(&format!("{scheme}://{rest}")).map_err(Fault::Url)?;
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Fault::UrlTail);
-    }
-    Ok(Endpoint::Http(url))
+    Url::parse(&format!("{scheme}://{rest}"))
+        .map(Endpoint::Http)
+        .map_err(Fault::Url)
 }

@@ -1,6 +1,6 @@
 //! Pure: TLS towards Consul: whom to trust and who we are, read and checked at load time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,8 +13,8 @@ use super::super::report::{Fault, Findings};
 use super::switch;
 use crate::consul::access::{Identity, Tls};
 
-const CERTIFICATE: &str = "CERTIFICATE";
-const PRIVATE_KEY: &str = "PRIVATE KEY, not encrypted";
+const CERTIFICATE: &str = "a PEM certificate";
+const PRIVATE_KEY: &str = "an unencrypted PEM private key";
 
 /// TLS as configured, as far as it could be read.
 pub(super) struct Resolved {
@@ -48,13 +48,7 @@ pub(super) fn resolve(levels: &Levels<'_>, findings: &mut Findings, lines: &mut 
 fn roots(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Vec<Vec<u8>> {
     if let Some(file) = levels.environment("CONSUL_CACERT") {
         lines.add("ca-cert", Some(&file), Clone::clone);
-        let pem = read(levels, Path::new(&file.value)).and_then(|pem| {
-            if has_certificate(&pem) {
-                Ok(pem)
-            } else {
-                Err(Fault::NotPem { kind: CERTIFICATE })
-            }
-        });
+        let pem = read_certificate(levels, &file);
         return findings
             .accept("ca-cert", &file, pem)
             .map(|pem| pem.value)
@@ -65,29 +59,33 @@ fn roots(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Vec
         return Vec::new();
     };
     lines.add("ca-path", Some(&directory), Clone::clone);
-    let pems = directory_roots(levels, Path::new(&directory.value));
-    findings
-        .accept("ca-path", &directory, pems)
-        .map(|pems| pems.value)
-        .unwrap_or_default()
+    directory_roots(levels, &directory, findings)
 }
 
 /// Files without a certificate, a README say, are passed over, but not if nothing is left.
-fn directory_roots(levels: &Levels<'_>, directory: &Path) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut files: Vec<PathBuf> = (levels.sources.list)(directory).map_err(Fault::Unreadable)?;
-    files.sort();
-    let mut pems = Vec::new();
-    for file in files {
-        let pem = read(levels, &file)?;
-        if has_certificate(&pem) {
-            pems.push(pem);
+fn directory_roots(
+    levels: &Levels<'_>,
+    directory: &Written,
+    findings: &mut Findings,
+) -> Vec<Vec<u8>> {
+    let mut files = match (levels.sources.list)(Path::new(&directory.value)) {
+        Ok(files) => files,
+        Err(error) => {
+            findings.problem("ca-path", directory, Fault::Unreadable(error));
+            return Vec::new();
         }
+    };
+    files.sort();
+    let mut roots = Vec::new();
+    for file in &files {
+        let name = directory.means(file.display().to_string());
+        let pem = findings.accept("ca-path", &name, read(levels, file));
+        roots.extend(pem.map(|pem| pem.value).filter(|pem| has_certificate(pem)));
     }
-    if pems.is_empty() {
-        Err(Fault::NotPem { kind: CERTIFICATE })
-    } else {
-        Ok(pems)
+    if roots.is_empty() {
+        findings.problem("ca-path", directory, Fault::NotPem { kind: CERTIFICATE });
     }
+    roots
 }
 
 fn identity(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Option<Identity> {
@@ -107,13 +105,7 @@ fn identity(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> 
         (Some(_), Some(_)) | (None, None) => {}
     }
     let certificate = certificate.and_then(|file| {
-        let pem = read(levels, Path::new(&file.value)).and_then(|pem| {
-            if has_certificate(&pem) {
-                Ok(pem)
-            } else {
-                Err(Fault::NotPem { kind: CERTIFICATE })
-            }
-        });
+        let pem = read_certificate(levels, &file);
         findings.accept("client-cert", &file, pem)
     });
     let key = key.and_then(|file| {
@@ -129,6 +121,15 @@ fn identity(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> 
 
 fn read(levels: &Levels<'_>, path: &Path) -> Result<Vec<u8>, Fault> {
     (levels.sources.read)(path).map_err(Fault::Unreadable)
+}
+
+fn read_certificate(levels: &Levels<'_>, file: &Written) -> Result<Vec<u8>, Fault> {
+    let pem = read(levels, Path::new(&file.value))?;
+    if has_certificate(&pem) {
+        Ok(pem)
+    } else {
+        Err(Fault::NotPem { kind: CERTIFICATE })
+    }
 }
 
 /// At least one, and none that is broken.

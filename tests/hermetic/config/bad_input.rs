@@ -1,0 +1,322 @@
+//! Every kind of bad input and the message it gets, one snapshot each.
+
+use super::{FILE, Host, MINIMAL};
+
+const MANAGED: &str = "ip: 192.168.227.200\nnetmask: 24\ninterface: bond0\n";
+
+#[test]
+fn every_bad_input_has_its_message() {
+    for (name, host) in cases() {
+        let message = host.refusal();
+        assert!(!message.is_empty(), "{name}: refused without a word");
+        insta::with_settings!({ snapshot_path => "snapshots/bad_input", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, message);
+        });
+    }
+}
+
+#[test]
+fn all_problems_are_reported_together() {
+    let text = "dcs-type: etcd\nip: 300.1.1.1\nnetmask: 255.255.255.0\ninterface: eth7\n\
+                vip-elector:\n  ttl: 5s\n  lock-dealy: 1s\n";
+    let host = Host::with_file(text)
+        .argument("--manage-vip")
+        .argument("--lock-delay=10")
+        .variable("CONSUL_HTTP_ADDR", "ftp://consul")
+        .variable("CONSUL_HTTP_TOKEN_FILE", "/etc/no-token");
+    insta::assert_snapshot!(host.refusal());
+}
+
+#[test]
+fn the_same_problem_of_two_groups_is_told_once() {
+    let host = Host::with_two_files("trigger-key: a\n", "trigger-key: b\n").named("");
+    assert_eq!(host.refusal().lines().count(), 1);
+}
+
+fn cases() -> Vec<(&'static str, Host)> {
+    let mut cases = files();
+    cases.extend(groups());
+    cases.extend(addresses());
+    cases.extend(options());
+    cases.extend(endpoints());
+    cases.extend(secrets());
+    cases
+}
+
+fn files() -> Vec<(&'static str, Host)> {
+    let with = Host::with_file;
+    vec![
+        ("file_not_given", Host::new()),
+        (
+            "file_missing",
+            Host::new().argument("--vip-manager-config=/etc/none.yml"),
+        ),
+        ("file_not_yaml", with("dcs-type: consul\ntrigger-key: [a\n")),
+        (
+            "file_not_yaml_with_token",
+            with("dcs-type: consul\nconsul-token: x: hunter2\n"),
+        ),
+        ("file_not_text", Host::with_file([0xff, 0xfe, 0xfa])),
+        ("file_empty", with("")),
+        ("file_only_comments", with("# nothing yet\n")),
+        ("file_empty_mapping", with("{}\n")),
+        ("file_list", with("- dcs-type: consul\n")),
+        ("file_single_value", with("consul\n")),
+        ("file_two_documents", with("a: 1\n---\nb: 2\n")),
+        ("file_key_twice", Host::minimal("trigger-key: other\n")),
+        ("value_list", Host::minimal("trigger-value: [a, b]\n")),
+        ("value_mapping", Host::minimal("ip: {v4: 192.168.0.1}\n")),
+        ("spellings_differ", Host::minimal("key: other\n")),
+        ("own_options_list", Host::minimal("vip-elector: [ttl]\n")),
+        (
+            "own_option_unknown",
+            Host::minimal("vip-elector:\n  tll: 10s\n"),
+        ),
+        (
+            "own_option_wrong",
+            Host::minimal("vip-elector:\n  ttl: 5s\n"),
+        ),
+    ]
+}
+
+fn groups() -> Vec<(&'static str, Host)> {
+    let key = |key: &str| Host::with_file(format!("dcs-type: consul\ntrigger-key: {key}\n"));
+    vec![
+        (
+            "dcs_type_etcd",
+            Host::with_file("dcs-type: etcd\ntrigger-key: a\n"),
+        ),
+        ("dcs_type_missing", Host::with_file("trigger-key: a\n")),
+        ("trigger_key_missing", Host::with_file("dcs-type: consul\n")),
+        ("trigger_key_empty", key("\"\"")),
+        ("trigger_key_slashes", key("//")),
+        ("trigger_key_space", key("service/my db/leader")),
+        ("trigger_key_dots", key("service/../leader")),
+        (
+            "trigger_key_umlaut",
+            Host::minimal("").variable("VIP_TRIGGER_KEY", "größe"),
+        ),
+        (
+            "two_groups_same_key",
+            Host::with_two_files("trigger-key: a\n", "trigger-key: /a\n"),
+        ),
+        (
+            "two_groups_same_address",
+            Host::with_two_files(
+                "trigger-key: a\nip: 192.168.0.9\ninterface: bond0\n",
+                "trigger-key: b\nip: 192.168.0.9\ninterface: bond0\n",
+            )
+            .argument("--manage-vip"),
+        ),
+        (
+            "several_files_and_group_variables",
+            Host::with_two_files("trigger-key: a\n", "trigger-key: b\n")
+                .variable("VIP_IP", "192.168.0.9")
+                .variable("VIP_NETMASK", "24")
+                .variable("VIP_INTERFACE", "bond0")
+                .variable("VIP_TRIGGER_KEY", "c")
+                .variable("VIP_TRIGGER_VALUE", "d"),
+        ),
+        ("hostname_none", Host::minimal("").named("")),
+        (
+            "manager_type_hetzner",
+            Host::minimal(&format!("{MANAGED}manager-type: hetzner\n")).argument("--manage-vip"),
+        ),
+        (
+            "manager_type_unknown",
+            Host::minimal("manager-type: magic\n"),
+        ),
+    ]
+}
+
+fn addresses() -> Vec<(&'static str, Host)> {
+    let managed = |more: &str| Host::minimal(more).argument("--manage-vip");
+    vec![
+        ("managed_without_ip", managed("interface: bond0\n")),
+        ("managed_without_interface", managed("ip: 192.168.0.9\n")),
+        (
+            "interface_missing",
+            managed("ip: 192.168.0.9\ninterface: bond7\n"),
+        ),
+        ("ip_no_address", Host::minimal("ip: 192.168.0.300\n")),
+        ("ip_host_name", Host::minimal("ip: vip.example.org\n")),
+        ("ip_with_prefix", Host::minimal("ip: 192.168.0.9/24\n")),
+        ("ip_unspecified", Host::minimal("ip: 0.0.0.0\n")),
+        ("ip_multicast", Host::minimal("ip: ff02::1\n")),
+        (
+            "ip_by_variable",
+            Host::minimal("").variable("VIP_IP", "here"),
+        ),
+        (
+            "netmask_dotted",
+            Host::minimal("ip: 192.168.0.9\nnetmask: 255.255.255.0\n"),
+        ),
+        (
+            "netmask_dotted_no_mask",
+            Host::minimal("ip: 192.168.0.9\nnetmask: 255.0.255.0\n"),
+        ),
+        (
+            "netmask_33",
+            Host::minimal("ip: 192.168.0.9\nnetmask: 33\n"),
+        ),
+        ("netmask_0", Host::minimal("ip: 192.168.0.9\nnetmask: 0\n")),
+        (
+            "netmask_129",
+            Host::minimal("ip: 2001:db8::9\nnetmask: 129\n"),
+        ),
+        (
+            "netmask_class_of_ipv6",
+            Host::minimal("ip: 2001:db8::9\nnetmask: -1\n"),
+        ),
+        (
+            "netmask_word",
+            Host::minimal("ip: 192.168.0.9\nnetmask: big\n"),
+        ),
+    ]
+}
+
+fn options() -> Vec<(&'static str, Host)> {
+    let with = |argument: &str| Host::minimal("").argument(argument);
+    let managed = |argument: &str| {
+        Host::minimal(MANAGED)
+            .argument("--manage-vip")
+            .argument(argument)
+    };
+    vec![
+        ("ttl_too_short", with("--ttl=9.999s")),
+        ("ttl_too_long", with("--ttl=24h1s")),
+        ("ttl_without_unit", with("--ttl=10")),
+        ("ttl_negative", with("--ttl=-10s")),
+        ("ttl_no_duration", with("--ttl=soon")),
+        ("ttl_empty", with("--ttl=")),
+        ("ttl_overflow", with("--ttl=9999999h")),
+        ("lock_delay_too_long", with("--lock-delay=61s")),
+        ("lock_delay_without_unit", with("--lock-delay=1.5")),
+        ("lock_delay_zero_managed", managed("--lock-delay=0s")),
+        ("lock_delay_below_lease", managed("--lock-delay=999ms")),
+        ("manage_vip_maybe", with("--manage-vip=maybe")),
+        ("log_format_xml", with("--log-format=xml")),
+        ("log_level_loud", with("--log-level=loud")),
+        (
+            "two_files_differ",
+            Host::with_two_files(
+                "trigger-key: a\nvip-elector: {ttl: 10s}\n",
+                "trigger-key: b\nvip-elector: {ttl: 20s}\n",
+            ),
+        ),
+    ]
+}
+
+fn endpoints() -> Vec<(&'static str, Host)> {
+    let with = |addr: &str| Host::minimal("").argument(format!("--addr={addr}"));
+    vec![
+        ("endpoints_empty_list", Host::minimal("dcs-endpoints: []\n")),
+        (
+            "endpoints_empty_text",
+            Host::minimal("dcs-endpoints: \"\"\n"),
+        ),
+        ("endpoints_only_commas", with(",,")),
+        (
+            "endpoints_mapping",
+            Host::minimal("dcs-endpoints: [{host: a}]\n"),
+        ),
+        (
+            "endpoint_no_url",
+            Host::minimal("dcs-endpoints:\n  - http://127.0.0.1:8500\n  - http://:8500\n"),
+        ),
+        ("endpoint_port", with("consul:99999")),
+        ("endpoint_host_with_space", with("my consul:8500")),
+        (
+            "endpoint_scheme",
+            Host::minimal("").variable("CONSUL_HTTP_ADDR", "ftp://consul"),
+        ),
+        ("endpoint_socket_relative", with("unix://consul.sock")),
+        (
+            "endpoint_credentials",
+            with("http://root:hunter2@consul:8500"),
+        ),
+        ("endpoint_query", with("http://consul:8500/?token=x")),
+        (
+            "endpoint_ssl_maybe",
+            Host::minimal("").variable("CONSUL_HTTP_SSL", "maybe"),
+        ),
+        (
+            "endpoint_ssl_verify_maybe",
+            Host::minimal("").variable("CONSUL_HTTP_SSL_VERIFY", "no"),
+        ),
+        (
+            "two_files_different_endpoints",
+            Host::with_two_files(
+                "trigger-key: a\ndcs-endpoints: http://one:8500\n",
+                "trigger-key: b\ndcs-endpoints: http://two:8500\n",
+            ),
+        ),
+    ]
+}
+
+fn secrets() -> Vec<(&'static str, Host)> {
+    let with = |name: &str, value: &str| Host::minimal("").variable(name, value);
+    let certificate = super::PEM_CERTIFICATE;
+    vec![
+        (
+            "token_file_missing",
+            Host::minimal("").argument("--token-file=/etc/none"),
+        ),
+        (
+            "token_file_empty",
+            with("CONSUL_HTTP_TOKEN_FILE", "/etc/t").file("/etc/t", " \n"),
+        ),
+        (
+            "token_file_lines",
+            with("CONSUL_HTTP_TOKEN_FILE", "/etc/t").file("/etc/t", "a\nb\n"),
+        ),
+        (
+            "token_file_not_text",
+            with("CONSUL_HTTP_TOKEN_FILE", "/etc/t").file("/etc/t", [0xff]),
+        ),
+        ("token_not_a_header", with("CONSUL_HTTP_TOKEN", "hunter2\n")),
+        (
+            "two_files_different_tokens",
+            Host::with_two_files(
+                "trigger-key: a\nconsul-token: hunter2\n",
+                "trigger-key: b\nconsul-token: hunter3\n",
+            ),
+        ),
+        ("ca_cert_missing", with("CONSUL_CACERT", "/etc/none.pem")),
+        ("ca_cert_not_pem", with("CONSUL_CACERT", FILE)),
+        (
+            "ca_cert_broken_pem",
+            with("CONSUL_CACERT", "/c").file("/c", certificate.replace("AAAA", "A*A")),
+        ),
+        ("ca_path_missing", with("CONSUL_CAPATH", "/etc/none")),
+        (
+            "ca_path_without_certificates",
+            with("CONSUL_CAPATH", "/ca").file("/ca/README", "none"),
+        ),
+        (
+            "client_cert_without_key",
+            with("CONSUL_CLIENT_CERT", "/c").file("/c", certificate),
+        ),
+        (
+            "client_key_without_cert",
+            with("CONSUL_CLIENT_KEY", "/k").file("/k", super::PEM_KEY),
+        ),
+        (
+            "client_key_is_a_certificate",
+            with("CONSUL_CLIENT_CERT", "/c")
+                .variable("CONSUL_CLIENT_KEY", "/c")
+                .file("/c", certificate),
+        ),
+        (
+            "client_cert_missing",
+            with("CONSUL_CLIENT_CERT", "/none")
+                .variable("CONSUL_CLIENT_KEY", "/k")
+                .file("/k", super::PEM_KEY),
+        ),
+    ]
+}
+
+#[test]
+fn the_minimal_file_alone_is_no_bad_input() {
+    assert_eq!(Host::with_file(MINIMAL).good().groups.len(), 1);
+}
