@@ -1,0 +1,98 @@
+//! Applier: a switch in a namespace of its own, and the ports that hosts are plugged into.
+
+use std::net::Ipv4Addr;
+
+use super::{Error, Namespace};
+
+/// A namespace with two bridges: the network, and an island for whoever is cut off from it.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    namespace: Namespace,
+}
+
+/// Which of a switch's bridges a port is on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bridge {
+    /// Where everybody is.
+    Network,
+    /// Where nobody else answers. Ports put here at the same time can hear each other.
+    Island,
+}
+
+impl Bridge {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Island => "island",
+        }
+    }
+}
+
+impl Switch {
+    /// Makes a switch without ports.
+    pub fn new(name: &str) -> Result<Self, Error> {
+        let namespace = Namespace::new(name)?;
+        for bridge in [Bridge::Network, Bridge::Island].map(Bridge::name) {
+            // No spanning tree: a port forwards at once.
+            namespace.ip(&["link", "add", bridge, "type", "bridge", "stp_state", "0"])?;
+            namespace.ip(&["link", "set", bridge, "up"])?;
+        }
+        Ok(Self { namespace })
+    }
+
+    /// Plugs a host in: its `eth0` with `address`/24, and the port at the other end of the cable.
+    pub fn plug(&self, host: &Namespace, address: Ipv4Addr) -> Result<Port, Error> {
+        let port = format!("to-{}", host.name());
+        self.namespace.ip(&[
+            "link",
+            "add",
+            &port,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            host.name(),
+        ])?;
+        host.ip(&["address", "add", &format!("{address}/24"), "dev", "eth0"])?;
+        host.ip(&["link", "set", "eth0", "up"])?;
+        let port = Port {
+            switch: self.namespace.clone(),
+            name: port,
+        };
+        port.move_to(Bridge::Network)?;
+        port.up()?;
+        Ok(port)
+    }
+}
+
+/// The switch's end of a host's cable.
+#[derive(Clone, Debug)]
+pub struct Port {
+    switch: Namespace,
+    name: String,
+}
+
+impl Port {
+    /// Moves the port to a bridge; its carrier stays.
+    pub fn move_to(&self, bridge: Bridge) -> Result<(), Error> {
+        self.set(&["master", bridge.name()])
+    }
+
+    /// Gives the host a carrier.
+    pub fn up(&self) -> Result<(), Error> {
+        self.set(&["up"])
+    }
+
+    /// Takes the host's carrier away, as a pulled cable does.
+    pub fn down(&self) -> Result<(), Error> {
+        self.set(&["down"])
+    }
+
+    fn set(&self, what: &[&str]) -> Result<(), Error> {
+        self.switch
+            .ip(&[&["link", "set", &self.name], what].concat())
+            .map(drop)
+    }
+}
