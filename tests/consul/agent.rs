@@ -35,7 +35,9 @@ pub(crate) struct Ports {
 impl Ports {
     pub(crate) fn take() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(20_000);
-        Self { first: NEXT.fetch_add(10, Ordering::Relaxed) }
+        Self {
+            first: NEXT.fetch_add(10, Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn http(self) -> u16 {
@@ -86,9 +88,17 @@ impl Agent {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let ready = if config["acl"].is_null() { READY } else { READY_WITHOUT_TOKEN };
+        let ready = if config["acl"].is_null() {
+            READY
+        } else {
+            READY_WITHOUT_TOKEN
+        };
         let log = child.stdout.take().unwrap();
-        let agent = Self { child, ports, directory };
+        let agent = Self {
+            child,
+            ports,
+            directory,
+        };
         wait_for_line(log, ready);
         agent
     }
@@ -109,7 +119,13 @@ impl Agent {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Asks by plain HTTP, without our client; returns the body.
@@ -176,7 +192,11 @@ pub(crate) fn tls_tool(directory: &Path, arguments: &[&str]) {
         .current_dir(directory)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn consul() -> PathBuf {

@@ -16,18 +16,33 @@ const LOCK_DELAY: Duration = Duration::from_secs(1);
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("a_unix_socket_will_do", a_unix_socket_will_do),
-        trial("an_agent_killed_under_a_watch_ends_it", an_agent_killed_under_a_watch_ends_it),
-        trial("an_agent_that_comes_back_is_used_again", an_agent_that_comes_back_is_used_again),
-        trial("a_dead_first_endpoint_is_passed_over", a_dead_first_endpoint_is_passed_over),
-        trial("a_session_stays_with_its_host", a_session_stays_with_its_host),
+        trial(
+            "an_agent_killed_under_a_watch_ends_it",
+            an_agent_killed_under_a_watch_ends_it,
+        ),
+        trial(
+            "an_agent_that_comes_back_is_used_again",
+            an_agent_that_comes_back_is_used_again,
+        ),
+        trial(
+            "a_dead_first_endpoint_is_passed_over",
+            a_dead_first_endpoint_is_passed_over,
+        ),
+        trial(
+            "a_session_stays_with_its_host",
+            a_session_stays_with_its_host,
+        ),
     ]
 }
 
 async fn a_unix_socket_will_do() {
     let directory = tempfile::tempdir().unwrap();
     let socket = format!("unix://{}/consul.sock", directory.path().display());
-    let _agent =
-        Agent::start("n1", Ports::take(), &json!({ "addresses": { "http": socket } }));
+    let _agent = Agent::start(
+        "n1",
+        Ports::take(),
+        &json!({ "addresses": { "http": socket } }),
+    );
     let host = Host::new(&access(&[socket]), "host1", LOCK_DELAY);
     let session = host.session("one").await;
     host.lead(&session).await;
@@ -51,7 +66,11 @@ async fn an_agent_killed_under_a_watch_ends_it() {
     };
     let (answer, killed) = tokio::join!(watch, kill);
     assert_eq!(answer.unwrap_err().kind, FailureKind::Unavailable);
-    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    assert!(
+        killed.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        killed.elapsed()
+    );
     let message = host.fails(Call::Read, FailureKind::Unavailable).await;
     assert!(message.contains("Connection refused"), "{message}");
 }
@@ -69,8 +88,15 @@ async fn an_agent_that_comes_back_is_used_again() {
 
 async fn a_dead_first_endpoint_is_passed_over() {
     let agent = Agent::server();
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let host = Host::new(&access(&[format!("http://{dead}"), agent.url()]), "host1", LOCK_DELAY);
+    let dead = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let host = Host::new(
+        &access(&[format!("http://{dead}"), agent.url()]),
+        "host1",
+        LOCK_DELAY,
+    );
     let session = host.session("one").await;
     host.lead(&session).await;
     assert_eq!(host.entry().await.session, Some(session));
@@ -80,24 +106,41 @@ async fn a_dead_first_endpoint_is_passed_over() {
 async fn a_session_stays_with_its_host() {
     let server = Agent::server();
     let join = format!("127.0.0.1:{}", server.ports.lan());
-    let here = Agent::start("here", Ports::take(), &json!({
-        "server": false, "retry_join": [join], "retry_interval": "1s",
-    }));
+    let here = Agent::start(
+        "here",
+        Ports::take(),
+        &json!({
+            "server": false, "retry_join": [join], "retry_interval": "1s",
+        }),
+    );
     let access = access(&[here.url(), server.url()]);
     let host = Host::new(&access, "host1", LOCK_DELAY);
     let session = host.session("one").await;
-    assert_eq!(server.get(&format!("session/info/{session}"))[0]["Node"], "here");
+    assert_eq!(
+        server.get(&format!("session/info/{session}"))[0]["Node"],
+        "here"
+    );
 
     here.signal("STOP");
     let short = Duration::from_millis(500);
     let failure = host.binding.call(Call::Read, short).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Unavailable, "{}", failure.message);
+    assert_eq!(
+        failure.kind,
+        FailureKind::Unavailable,
+        "{}",
+        failure.message
+    );
     let session = host.session("two").await;
-    assert_eq!(server.get(&format!("session/info/{session}"))[0]["Node"], "here");
+    assert_eq!(
+        server.get(&format!("session/info/{session}"))[0]["Node"],
+        "here"
+    );
     assert_eq!(host.find("two").await, Some(session));
     here.signal("CONT");
 
     let started = Instant::now();
-    eventually("the agent answers again", || here.cli("", &["kv", "get", "-keys", ""]));
+    eventually("the agent answers again", || {
+        here.cli("", &["kv", "get", "-keys", ""])
+    });
     assert!(started.elapsed() < GENEROUS);
 }

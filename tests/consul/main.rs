@@ -31,7 +31,9 @@ pub(crate) fn trial<F: Future<Output = ()>>(
     test: impl FnOnce() -> F + Send + 'static,
 ) -> Trial {
     Trial::test(name, move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(test());
         Ok(())
     })
@@ -40,6 +42,7 @@ pub(crate) fn trial<F: Future<Output = ()>>(
 /// A daemon's side: a binding, and what it does all day.
 pub(crate) struct Host {
     pub(crate) binding: Binding,
+    pub(crate) client: Client,
 }
 
 impl Host {
@@ -60,7 +63,11 @@ impl Host {
             lock_delay,
             check_id: check_id.map(String::from),
         };
-        Self { binding: Binding::new(Client::new(access).unwrap(), terms) }
+        let client = Client::new(access).unwrap();
+        Self {
+            binding: Binding::new(client.clone(), terms),
+            client,
+        }
     }
 
     pub(crate) async fn call(&self, call: Call) -> Result<Answer, Failure> {
@@ -74,20 +81,33 @@ impl Host {
 
     /// Asserts that a call fails, and returns the message.
     pub(crate) async fn fails(&self, call: Call, kind: FailureKind) -> String {
-        let failure = self.call(call.clone()).await.expect_err(&format!("{call:?}"));
+        let failure = self
+            .call(call.clone())
+            .await
+            .expect_err(&format!("{call:?}"));
         assert_eq!(failure.kind, kind, "{call:?}: {}", failure.message);
         failure.message
     }
 
     pub(crate) async fn session(&self, name: &str) -> SessionId {
-        match self.call(Call::CreateSession { name: name.to_owned() }).await {
+        match self
+            .call(Call::CreateSession {
+                name: name.to_owned(),
+            })
+            .await
+        {
             Ok(Answer::Created(id)) => id,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) async fn find(&self, name: &str) -> Option<SessionId> {
-        match self.call(Call::FindSession { name: name.to_owned() }).await {
+        match self
+            .call(Call::FindSession {
+                name: name.to_owned(),
+            })
+            .await
+        {
             Ok(Answer::Found(found)) => found,
             other => panic!("{other:?}"),
         }
@@ -111,7 +131,11 @@ impl Host {
             self.done(Call::MarkVacant).await;
         }
         let index = self.entry().await.modify_index;
-        self.done(Call::Acquire { session: session.clone(), index }).await;
+        self.done(Call::Acquire {
+            session: session.clone(),
+            index,
+        })
+        .await;
     }
 }
 
@@ -120,7 +144,12 @@ pub(crate) fn access(endpoints: &[String]) -> Access {
         endpoints: endpoints.iter().map(|url| endpoint(url)).collect(),
         token: None,
         http_auth: None,
-        tls: Tls { verify: true, roots: Vec::new(), identity: None, server_name: None },
+        tls: Tls {
+            verify: true,
+            roots: Vec::new(),
+            identity: None,
+            server_name: None,
+        },
         namespace: None,
         partition: None,
     }

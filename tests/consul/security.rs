@@ -17,10 +17,16 @@ const LOCK_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("tls_with_a_private_ca_and_a_client_certificate", tls_with_a_private_ca),
+        trial(
+            "tls_with_a_private_ca_and_a_client_certificate",
+            tls_with_a_private_ca,
+        ),
         trial("tls_troubles_are_told_apart", tls_troubles_are_told_apart),
         trial("an_acl_denies_and_says_what_is_needed", an_acl_denies),
-        trial("the_documented_policy_is_enough", the_documented_policy_is_enough),
+        trial(
+            "the_documented_policy_is_enough",
+            the_documented_policy_is_enough,
+        ),
     ]
 }
 
@@ -49,24 +55,42 @@ async fn tls_troubles_are_told_apart() {
     let no_identity = |access: &mut Access| access.tls.identity = None;
     let wrong_name = |access: &mut Access| access.tls.server_name = Some("db.example".to_owned());
     let plain_to_tls = |access: &mut Access| {
-        access.endpoints = crate::access(&[format!("http://127.0.0.1:{}", agent.ports.https())])
-            .endpoints;
+        access.endpoints =
+            crate::access(&[format!("http://127.0.0.1:{}", agent.ports.https())]).endpoints;
     };
     let tls_to_plain = |access: &mut Access| {
-        access.endpoints = crate::access(&[format!("https://127.0.0.1:{}", agent.ports.http())])
-            .endpoints;
+        access.endpoints =
+            crate::access(&[format!("https://127.0.0.1:{}", agent.ports.http())]).endpoints;
     };
     let cases: [(&dyn Fn(&mut Access), FailureKind, &str); 5] = [
-        (&unknown_ca, FailureKind::Unavailable, "name it in CONSUL_CACERT"),
+        (
+            &unknown_ca,
+            FailureKind::Unavailable,
+            "name it in CONSUL_CACERT",
+        ),
         (&no_identity, FailureKind::Unavailable, "CONSUL_CLIENT_CERT"),
-        (&wrong_name, FailureKind::Unavailable, "set CONSUL_TLS_SERVER_NAME"),
-        (&plain_to_tls, FailureKind::Refused, "write https:// in front of it"),
-        (&tls_to_plain, FailureKind::Unavailable, "write http:// in front of it"),
+        (
+            &wrong_name,
+            FailureKind::Unavailable,
+            "set CONSUL_TLS_SERVER_NAME",
+        ),
+        (
+            &plain_to_tls,
+            FailureKind::Refused,
+            "write https:// in front of it",
+        ),
+        (
+            &tls_to_plain,
+            FailureKind::Unavailable,
+            "write http:// in front of it",
+        ),
     ];
     for (change, kind, says) in cases {
         let mut access = pki.access(&agent);
         change(&mut access);
-        let message = Host::new(&access, "host1", LOCK_DELAY).fails(Call::Read, kind).await;
+        let message = Host::new(&access, "host1", LOCK_DELAY)
+            .fails(Call::Read, kind)
+            .await;
         assert!(message.contains(says), "{message}");
     }
 }
@@ -74,23 +98,34 @@ async fn tls_troubles_are_told_apart() {
 async fn an_acl_denies() {
     let (agent, _) = acl_agent();
     let id = SessionId::new("00000000-0000-0000-0000-000000000000");
-    for (token, says) in [(None, "the token needs "), (Some("s3cret"), "does not know this token")] {
+    for (token, says) in [
+        (None, "the token needs "),
+        (Some("s3cret"), "does not know this token"),
+    ] {
         let mut access = access(&[agent.url()]);
         access.token = token.map(SecretString::from);
         let host = Host::new(&access, "host1", LOCK_DELAY);
         for call in [
-            Call::CreateSession { name: "one".to_owned() },
+            Call::CreateSession {
+                name: "one".to_owned(),
+            },
             Call::Read,
             Call::Watch { index: 1 },
             Call::MarkVacant,
-            Call::Acquire { session: id.clone(), index: 7 },
+            Call::Acquire {
+                session: id.clone(),
+                index: 7,
+            },
         ] {
             let message = host.fails(call.clone(), FailureKind::Denied).await;
             assert!(message.contains(says), "{call:?}: {message}");
             assert!(!message.contains("s3cret"), "{message}");
         }
         let client = Client::new(&access).unwrap();
-        assert_eq!(client.agent(GENEROUS).await.unwrap_err().kind, FailureKind::Denied);
+        assert_eq!(
+            client.agent(GENEROUS).await.unwrap_err().kind,
+            FailureKind::Denied
+        );
     }
 }
 
@@ -102,9 +137,21 @@ async fn the_documented_policy_is_enough() {
            node_prefix "" {{ policy = "read" }}
            service_prefix "" {{ policy = "read" }}"#
     );
-    agent.cli(&root, &["acl", "policy", "create", "-name", "elector", "-rules", &policy]).unwrap();
+    agent
+        .cli(
+            &root,
+            &[
+                "acl", "policy", "create", "-name", "elector", "-rules", &policy,
+            ],
+        )
+        .unwrap();
     let token = token(
-        &agent.cli(&root, &["acl", "token", "create", "-policy-name", "elector"]).unwrap(),
+        &agent
+            .cli(
+                &root,
+                &["acl", "token", "create", "-policy-name", "elector"],
+            )
+            .unwrap(),
     );
     let service = agent.path().join("service.json");
     let definition = json!({ "service": {
@@ -112,17 +159,30 @@ async fn the_documented_policy_is_enough() {
         "check": { "id": "vip-http", "ttl": "1h", "status": "passing" },
     }});
     std::fs::write(&service, definition.to_string()).unwrap();
-    agent.cli(&root, &["services", "register", &service.display().to_string()]).unwrap();
+    agent
+        .cli(
+            &root,
+            &["services", "register", &service.display().to_string()],
+        )
+        .unwrap();
     eventually("the check is in the catalog", || {
-        agent.cli(&root, &["catalog", "services"]).and_then(|printed| {
-            if printed.contains("vip-guard") { Ok(()) } else { Err(printed) }
-        })
+        agent
+            .cli(&root, &["catalog", "services"])
+            .and_then(|printed| {
+                if printed.contains("vip-guard") {
+                    Ok(())
+                } else {
+                    Err(printed)
+                }
+            })
     });
 
     let access = access(&[agent.url()]);
     let host = Host::with_check(&access, "host1", LOCK_DELAY, Some("vip-http"));
     host.fails(Call::Read, FailureKind::Denied).await;
-    host.client().set_token(Some(&SecretString::from(token))).unwrap();
+    host.client
+        .set_token(Some(&SecretString::from(token)))
+        .unwrap();
 
     let session = host.session("one").await;
     assert_eq!(host.find("one").await, Some(session.clone()));
@@ -131,7 +191,10 @@ async fn the_documented_policy_is_enough() {
     assert_eq!(delay, Ok(Answer::LockDelay(Some(LOCK_DELAY))));
     host.lead(&session).await;
     host.done(Call::Restore(session.clone())).await;
-    host.binding.call(Call::Watch { index: 1 }, WATCH_TIMEOUT).await.unwrap();
+    host.binding
+        .call(Call::Watch { index: 1 }, WATCH_TIMEOUT)
+        .await
+        .unwrap();
     host.done(Call::Release(session.clone())).await;
     host.done(Call::DestroySession(session)).await;
 }
@@ -148,8 +211,10 @@ impl Pki {
     fn access(&self, agent: &Agent) -> Access {
         let mut access = access(&[format!("https://127.0.0.1:{}", agent.ports.https())]);
         access.tls.roots = vec![self.ca.clone()];
-        access.tls.identity =
-            Some(Identity { certificate: self.certificate.clone(), key: self.key.clone().into() });
+        access.tls.identity = Some(Identity {
+            certificate: self.certificate.clone(),
+            key: self.key.clone().into(),
+        });
         access
     }
 }
@@ -168,7 +233,10 @@ fn tls_agent() -> (Agent, Pki) {
         certificate: read("dc1-client-consul-0.pem"),
         key: String::from_utf8(read("dc1-client-consul-0-key.pem")).unwrap(),
     };
-    assert!(pki.key.contains("EC PRIVATE KEY"), "the test wants a SEC1 key");
+    assert!(
+        pki.key.contains("EC PRIVATE KEY"),
+        "the test wants a SEC1 key"
+    );
     let agent = Agent::start("n1", Ports::take(), &tls_config(at));
     (agent, pki)
 }
@@ -184,20 +252,35 @@ fn tls_config(at: &Path) -> Value {
 
 /// Returns an agent that denies by default, and a token that may do everything.
 fn acl_agent() -> (Agent, String) {
-    let agent = Agent::start("n1", Ports::take(), &json!({
-        "acl": { "enabled": true, "default_policy": "deny" },
+    let agent = Agent::start(
+        "n1",
+        Ports::take(),
+        &json!({
+            "acl": { "enabled": true, "default_policy": "deny" },
+        }),
+    );
+    let root = token(&eventually("the ACL's bootstrap", || {
+        agent.cli("", &["acl", "bootstrap"])
     }));
-    let root = token(&eventually("the ACL's bootstrap", || agent.cli("", &["acl", "bootstrap"])));
-    agent.cli(&root, &["acl", "set-agent-token", "agent", &root]).unwrap();
+    agent
+        .cli(&root, &["acl", "set-agent-token", "agent", &root])
+        .unwrap();
     eventually("the node is registered", || {
         agent.cli(&root, &["catalog", "nodes"]).and_then(|printed| {
-            if printed.contains("n1") { Ok(()) } else { Err(printed) }
+            if printed.contains("n1") {
+                Ok(())
+            } else {
+                Err(printed)
+            }
         })
     });
     (agent, root)
 }
 
 fn token(printed: &str) -> String {
-    let line = printed.lines().find(|line| line.starts_with("SecretID:")).unwrap();
+    let line = printed
+        .lines()
+        .find(|line| line.starts_with("SecretID:"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
