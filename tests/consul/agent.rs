@@ -14,15 +14,14 @@ use tempfile::TempDir;
 /// Nothing here takes this long; a busy machine gets its time.
 pub(crate) const GENEROUS: Duration = Duration::from_secs(30);
 
-/// What an agent logs when it, its leader and its catalog are ready.
-const READY: &str = "Synced node info";
-/// The same where the ACL stands in the way of its own registration.
-const READY_WITHOUT_TOKEN: &str = "New leader elected";
+/// What a server and a client log when they know of somebody to ask.
+const LEADER_KNOWN: [&str; 2] = ["New leader elected", "adding server"];
 
 /// A running agent; killed when dropped.
 pub(crate) struct Agent {
     child: Child,
     pub(crate) ports: Ports,
+    address: String,
     directory: TempDir,
 }
 
@@ -71,40 +70,65 @@ impl Agent {
         let directory = tempfile::tempdir().unwrap();
         let mut config = json!({
             "node_name": node, "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1",
-            "log_level": "INFO", "data_dir": directory.path().join("data"), "server": true,
-            "bootstrap_expect": 1, "performance": { "raft_multiplier": 1 }, "ports": ports.config(),
+            "log_level": "INFO", "ports": ports.config(),
         });
         merge(&mut config, more);
-        if config["server"] == false {
-            config.as_object_mut().unwrap().remove("bootstrap_expect");
-        }
+        // A server in development mode leads in a fraction of a second; a client has no such mode.
+        let mode = if config["server"] == false {
+            config["data_dir"] = json!(directory.path().join("data"));
+            None
+        } else {
+            Some("-dev")
+        };
         let file = directory.path().join("agent.json");
         std::fs::write(&file, config.to_string()).unwrap();
         let mut child = Command::new(consul())
-            .args(["agent", "-config-file"])
+            .arg("agent")
+            .args(mode)
+            .arg("-config-file")
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let ready = if config["acl"].is_null() {
-            READY
-        } else {
-            READY_WITHOUT_TOKEN
-        };
         let log = child.stdout.take().unwrap();
+        let address = match config["addresses"]["http"].as_str() {
+            Some(socket) => socket.to_owned(),
+            None => format!("http://127.0.0.1:{}", ports.http()),
+        };
         let agent = Self {
             child,
             ports,
+            address,
             directory,
         };
-        wait_for_line(log, ready);
+        wait_for_line(log);
+        if config["acl"].is_null() {
+            agent.wait_for_health("", node);
+        }
         agent
     }
 
+    /// Waits until the catalog has the node and its health, without which there are no sessions.
+    pub(crate) fn wait_for_health(&self, token: &str, node: &str) {
+        eventually("the node's health is in the catalog", || {
+            let checks = self.cli(token, &["watch", "-type", "checks", "-state", "passing"])?;
+            let checks: Value = serde_json::from_str(&checks).map_err(|error| error.to_string())?;
+            let is = |check: &Value| check["CheckID"] == "serfHealth" && check["Node"] == node;
+            if checks
+                .as_array()
+                .is_some_and(|checks| checks.iter().any(is))
+            {
+                Ok(())
+            } else {
+                Err(checks.to_string())
+            }
+        });
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.http())
+        self.address.clone()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -155,7 +179,7 @@ impl Agent {
             .env("CONSUL_HTTP_ADDR", self.url())
             .env("CONSUL_HTTP_TOKEN", token)
             .output()
-            .unwrap();
+            .map_err(|error| error.to_string())?;
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() {
             Ok(text(&output.stdout))
@@ -213,14 +237,14 @@ fn merge(into: &mut Value, more: &Value) {
     }
 }
 
-/// Reads the log to its end, so that the agent never blocks on it; returns at the line.
-fn wait_for_line(log: impl Read + Send + 'static, words: &'static str) {
+/// Reads the log to its end, so that the agent never blocks on it; returns when somebody leads.
+fn wait_for_line(log: impl Read + Send + 'static) {
     let (found, wait) = mpsc::channel();
     std::thread::spawn(move || {
         let mut before = Vec::new();
         let mut waiting = true;
         for line in BufReader::new(log).lines().map_while(Result::ok) {
-            if waiting && line.contains(words) {
+            if waiting && LEADER_KNOWN.iter().any(|words| line.contains(words)) {
                 waiting = false;
                 let _ = found.send(Ok(()));
             }

@@ -1,4 +1,8 @@
 //! Our client against a real Consul. Needs namespaces, and fetches Consul at first.
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code, though not below `#[test]`"
+)]
 
 mod agent;
 mod election;

@@ -49,6 +49,9 @@ async fn tls_with_a_private_ca() {
     }
 }
 
+/// What is wrong, what follows, and what must be said.
+type Case<'a> = (&'a dyn Fn(&mut Access), FailureKind, &'a str);
+
 async fn tls_troubles_are_told_apart() {
     let (agent, pki) = tls_agent();
     let unknown_ca = |access: &mut Access| access.tls.roots = vec![pki.other_ca.clone()];
@@ -62,7 +65,7 @@ async fn tls_troubles_are_told_apart() {
         access.endpoints =
             crate::access(&[format!("https://127.0.0.1:{}", agent.ports.http())]).endpoints;
     };
-    let cases: [(&dyn Fn(&mut Access), FailureKind, &str); 5] = [
+    let cases: [Case<'_>; 5] = [
         (
             &unknown_ca,
             FailureKind::Unavailable,
@@ -265,15 +268,7 @@ fn acl_agent() -> (Agent, String) {
     agent
         .cli(&root, &["acl", "set-agent-token", "agent", &root])
         .unwrap();
-    eventually("the node is registered", || {
-        agent.cli(&root, &["catalog", "nodes"]).and_then(|printed| {
-            if printed.contains("n1") {
-                Ok(())
-            } else {
-                Err(printed)
-            }
-        })
-    });
+    agent.wait_for_health(&root, "n1");
     (agent, root)
 }
 
