@@ -3,7 +3,7 @@
 //! Read from the outside in: [`Binding`] carries out what the election asks for, in terms of the
 //! typed calls of [`session`], [`kv`], [`txn`] and [`agent`], which all go through
 //! [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
-//! by [`error`] and by nothing else. Every call is bounded in time and in size.
+//! in `error.rs` and nowhere else. Every call is bounded in time and in size.
 
 pub mod access;
 pub mod agent;

@@ -104,8 +104,8 @@ fn hint(
             Some("consul does not know this token: check where it comes from".to_owned())
         }
         FailureKind::Denied => Some(format!("the token needs {}", operation.right())),
-        FailureKind::CheckMissing if words.contains(NO_NODE) => {
-            Some("the agent has not registered its node yet".to_owned())
+        FailureKind::CheckMissing if words.contains(NO_NODE) || words.contains("'serfHealth'") => {
+            Some("consul does not know the agent's node yet".to_owned())
         }
         FailureKind::CheckMissing => Some("register the check with this host's agent".to_owned()),
         FailureKind::Refused if status == StatusCode::NOT_FOUND => {

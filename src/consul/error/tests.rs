@@ -240,7 +240,7 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
         cannot create session 'a': http://127.0.0.1:8500 answered 403: Permission denied; the token needs session_prefix "" { policy = "write" }
         cannot read key 'k': http://127.0.0.1:8500 answered 403: ACL not found; consul does not know this token: check where it comes from
         cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing check 'vip-http' registration; register the check with this host's agent
-        cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing node registration; the agent has not registered its node yet
+        cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing node registration; consul does not know the agent's node yet
         cannot read key 'k': http://127.0.0.1:8500 answered 502: <html> <h1>Bad Gateway</h1>
         cannot read key 'k': http://127.0.0.1:8500 answered 503 Service Unavailable
         cannot ask the agent its name: http://127.0.0.1:8500 answered 404 Not Found; check that a consul agent listens there

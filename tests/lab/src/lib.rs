@@ -8,4 +8,12 @@ pub mod sandbox;
 
 pub mod netns;
 
+pub mod parts;
+
+pub mod history;
+pub mod time;
+mod worker;
+
+pub mod witness;
+
 pub mod runner;

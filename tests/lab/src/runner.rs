@@ -7,23 +7,15 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::parts::Part;
 use crate::sandbox;
-
-/// Something that the tests need and the machine may not have.
-pub trait Part {
-    /// Makes sure that it is there, from the network if need be.
-    ///
-    /// # Errors
-    /// A sentence for the user: what is missing and what to do.
-    fn fetch(&self) -> Result<(), String>;
-}
 
 /// Runs `trials` inside a sandbox, one after the other unless `--test-threads` says otherwise.
 ///
 /// The parts are fetched before, because there is no network inside. When one of them cannot be
 /// had, or the kernel forbids namespaces, every selected test fails with the sentence that says
 /// what to do. Must be called first thing in `main`.
-pub fn main(parts: &[&dyn Part], trials: Vec<Trial>) -> ExitCode {
+pub fn main(parts: &[Part], trials: Vec<Trial>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     let nothing_to_run = trials
         .iter()
@@ -33,11 +25,7 @@ pub fn main(parts: &[&dyn Part], trials: Vec<Trial>) -> ExitCode {
     }
     // A cluster of three has work enough for two cores.
     arguments.test_threads.get_or_insert(1);
-    let ready = parts
-        .iter()
-        .try_for_each(|part| part.fetch())
-        .and_then(|()| sandbox::enter().map(drop).map_err(|error| chain(&error)));
-    let trials = match ready {
+    let trials = match prepare(parts) {
         Ok(()) => trials,
         Err(sentence) => trials
             .iter()
@@ -54,6 +42,13 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ")
+}
+
+fn prepare(parts: &[Part]) -> Result<(), String> {
+    for part in parts {
+        part.path().map_err(|error| chain(&error))?;
+    }
+    sandbox::enter().map(drop).map_err(|error| chain(&error))
 }
 
 fn failing(trial: &Trial, sentence: &str) -> Trial {

@@ -1,0 +1,236 @@
+//! Pure: takeover, outage and overlap from what the witnesses saw.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{AddressEvent, Answer, Change};
+
+/// A time during which a host was in some state: had an address, or was down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Span {
+    /// The host's name.
+    pub host: Arc<str>,
+    /// When it began.
+    pub from: Instant,
+    /// When it ended; `None` while it lasts.
+    pub until: Option<Instant>,
+}
+
+impl Span {
+    fn contains(&self, at: Instant) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// Returns when each host had `address`.
+pub fn tenures(events: &[AddressEvent], address: IpAddr) -> Vec<Span> {
+    let mut tenures: Vec<Span> = Vec::new();
+    for event in events.iter().filter(|event| event.address == address) {
+        let open = tenures
+            .iter_mut()
+            .rfind(|tenure| tenure.host == event.host && tenure.until.is_none());
+        match (event.change, open) {
+            (Change::Appeared, None) => {
+                let host = Arc::clone(&event.host);
+                tenures.push(Span {
+                    host,
+                    from: event.at,
+                    until: None,
+                });
+            }
+            (Change::Gone, Some(tenure)) => tenure.until = Some(event.at),
+            (Change::Appeared, Some(_)) | (Change::Gone, None) => {}
+        }
+    }
+    tenures
+}
+
+/// Returns for how long, within `window`, more than one living host had the address. A host is dead
+/// during its spans in `dead`.
+pub fn overlap(tenures: &[Span], dead: &[Span], window: Range<Instant>) -> Duration {
+    let ends = tenures
+        .iter()
+        .chain(dead)
+        .flat_map(|span| [Some(span.from), span.until]);
+    let mut instants: Vec<Instant> = ends
+        .flatten()
+        .chain([window.start, window.end])
+        .filter(|at| *at <= window.end)
+        .collect();
+    instants.retain(|at| *at >= window.start);
+    instants.sort_unstable();
+    // Nothing changes between two neighbours, so their beginning speaks for both.
+    let is_double = |at: Instant| {
+        let alive = |host| {
+            !dead
+                .iter()
+                .any(|span| span.host == host && span.contains(at))
+        };
+        let holds = |tenure: &&Span| tenure.contains(at) && alive(Arc::clone(&tenure.host));
+        tenures.iter().filter(holds).count() > 1
+    };
+    let pairs = instants.windows(2).filter(|pair| is_double(pair[0]));
+    pairs.map(|pair| pair[1] - pair[0]).sum()
+}
+
+/// Returns the longest time within `window` between two answers. Service before the window counts
+/// as service at its beginning only if it answered then; silence up to its end counts.
+pub fn outage(answers: &[Answer], window: Range<Instant>) -> Duration {
+    let before = answers.iter().rfind(|answer| answer.at <= window.start);
+    let within = answers.iter().filter(|answer| window.contains(&answer.at));
+    let heard = before
+        .into_iter()
+        .chain(within)
+        .map(|answer| answer.at)
+        .chain([window.end]);
+    let heard: Vec<Instant> = heard.collect();
+    heard
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or(window.end - window.start)
+}
+
+/// Returns the first answer after `fault` by another host than `old`.
+pub fn successor<'a>(answers: &'a [Answer], fault: Instant, old: &str) -> Option<&'a Answer> {
+    answers
+        .iter()
+        .find(|answer| answer.at >= fault && answer.by.as_ref() != old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 200));
+
+    /// Times in milliseconds from one base.
+    struct Clock(Instant);
+
+    impl Clock {
+        fn at(&self, milliseconds: u64) -> Instant {
+            self.0 + Duration::from_millis(milliseconds)
+        }
+
+        fn window(&self, from: u64, until: u64) -> Range<Instant> {
+            self.at(from)..self.at(until)
+        }
+
+        fn span(&self, host: &str, from: u64, until: Option<u64>) -> Span {
+            let until = until.map(|until| self.at(until));
+            Span {
+                host: host.into(),
+                from: self.at(from),
+                until,
+            }
+        }
+
+        fn answers(&self, answers: &[(u64, &str)]) -> Vec<Answer> {
+            let answer = |(at, by): &(u64, &str)| Answer {
+                at: self.at(*at),
+                by: (*by).into(),
+            };
+            answers.iter().map(answer).collect()
+        }
+    }
+
+    fn milliseconds(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn tenures_pair_each_coming_with_its_going() {
+        let clock = Clock(Instant::now());
+        let event = |at, host: &str, change| AddressEvent {
+            at: clock.at(at),
+            host: host.into(),
+            address: VIP,
+            change,
+        };
+        let events = [
+            event(1, "web1", Change::Appeared),
+            event(5, "web2", Change::Appeared),
+            event(7, "web1", Change::Gone),
+            event(9, "web1", Change::Appeared),
+        ];
+        let expected = [
+            clock.span("web1", 1, Some(7)),
+            clock.span("web2", 5, None),
+            clock.span("web1", 9, None),
+        ];
+        assert_eq!(tenures(&events, VIP), expected);
+        assert_eq!(tenures(&events, IpAddr::from([10, 77, 0, 1])), []);
+    }
+
+    #[test]
+    fn overlap_is_the_time_with_two_living_holders() {
+        let clock = Clock(Instant::now());
+        let tenures = [
+            clock.span("web1", 0, Some(100)),
+            clock.span("web2", 80, None),
+        ];
+        assert_eq!(
+            overlap(&tenures, &[], clock.window(0, 200)),
+            milliseconds(20)
+        );
+        let cut = clock.window(90, 200);
+        assert_eq!(overlap(&tenures, &[], cut), milliseconds(10));
+    }
+
+    #[test]
+    fn a_removal_at_the_instant_of_the_addition_is_no_overlap() {
+        let clock = Clock(Instant::now());
+        let tenures = [
+            clock.span("web1", 0, Some(100)),
+            clock.span("web2", 100, None),
+        ];
+        assert_eq!(overlap(&tenures, &[], clock.window(0, 200)), Duration::ZERO);
+    }
+
+    #[test]
+    fn three_holders_count_once() {
+        let clock = Clock(Instant::now());
+        let tenures = ["web1", "web2", "web3"].map(|host| clock.span(host, 10, Some(30)));
+        assert_eq!(
+            overlap(&tenures, &[], clock.window(0, 200)),
+            milliseconds(20)
+        );
+    }
+
+    #[test]
+    fn the_dead_hold_nothing() {
+        let clock = Clock(Instant::now());
+        let tenures = [clock.span("web1", 0, None), clock.span("web2", 50, None)];
+        let dead = [clock.span("web1", 40, Some(150))];
+        assert_eq!(
+            overlap(&tenures, &dead, clock.window(0, 160)),
+            milliseconds(10)
+        );
+    }
+
+    #[test]
+    fn outage_is_the_longest_silence() {
+        let clock = Clock(Instant::now());
+        let answers = clock.answers(&[(10, "a"), (14, "a"), (60, "b"), (64, "b"), (70, "b")]);
+        assert_eq!(outage(&answers, clock.window(12, 75)), milliseconds(46));
+    }
+
+    #[test]
+    fn silence_lasts_until_the_window_ends() {
+        let clock = Clock(Instant::now());
+        let answers = clock.answers(&[(10, "a"), (14, "a")]);
+        assert_eq!(outage(&answers, clock.window(12, 114)), milliseconds(100));
+        assert_eq!(outage(&[], clock.window(12, 114)), milliseconds(102));
+    }
+
+    #[test]
+    fn the_successor_is_another_host_after_the_fault() {
+        let clock = Clock(Instant::now());
+        let answers = clock.answers(&[(5, "b"), (10, "a"), (14, "a"), (60, "b")]);
+        let found = successor(&answers, clock.at(12), "a").map(|answer| answer.at);
+        assert_eq!(found, Some(clock.at(60)));
+        assert_eq!(successor(&answers, clock.at(61), "a"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Driver: a client that asks an address every few milliseconds who it is.
+//!
+//! It is an ordinary host with an ordinary neighbour table: after a move it goes on sending to the
+//! old host's hardware address until somebody tells it better.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Error, responder};
+use crate::history::History;
+use crate::netns::Namespace;
+use crate::worker::{Stop, Wake, Worker};
+
+/// An answer that reached the client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// When it arrived.
+    pub at: Instant,
+    /// The name of the host that answered.
+    pub by: Arc<str>,
+}
+
+/// A client at work.
+#[derive(Debug)]
+pub struct Probe {
+    answers: History<Answer>,
+    _worker: Worker,
+}
+
+impl Probe {
+    /// The time between two questions: nothing shorter than this can be told from the rhythm.
+    pub const INTERVAL: Duration = Duration::from_millis(4);
+
+    /// Starts asking `address` from `client`.
+    pub fn start(client: &Namespace, address: Ipv4Addr) -> Result<Self, Error> {
+        let socket = client
+            .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?
+            .and_then(|socket| {
+                // Connected, so that only answers from that very address count.
+                socket.connect((address, responder::PORT))?;
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            })
+            .map_err(|cause| Error::Socket("open", cause))?;
+        let answers = History::default();
+        let record = answers.clone();
+        let worker = Worker::start("probe", move |stop| probe_until(&stop, &socket, &record))
+            .map_err(|cause| Error::Socket("start a thread for", cause))?;
+        Ok(Self {
+            answers,
+            _worker: worker,
+        })
+    }
+
+    /// Returns the record, for reading and waiting.
+    pub fn history(&self) -> &History<Answer> {
+        &self.answers
+    }
+
+    /// Returns every answer so far, in order of arrival.
+    pub fn answers(&self) -> Vec<Answer> {
+        self.answers.read(<[_]>::to_vec)
+    }
+}
+
+fn probe_until(stop: &Stop, socket: &UdpSocket, answers: &History<Answer>) {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let mut next = Instant::now();
+    loop {
+        match stop.wait(socket, Some(next.saturating_duration_since(Instant::now()))) {
+            Wake::Stopped => return,
+            Wake::TimedOut => {
+                // Nobody there, or an unreachable network, is what silence means here.
+                let _ = socket.send(b"?");
+                // After a pause of this thread the rhythm goes on; it does not catch up.
+                next = Instant::now().max(next + Probe::INTERVAL);
+            }
+            Wake::Readable => {
+                let mut answer = [0; 64];
+                if let Ok(length @ 2..) = socket.recv(&mut answer) {
+                    let by = intern(&mut names, &String::from_utf8_lossy(&answer[1..length]));
+                    answers.push(Answer {
+                        at: Instant::now(),
+                        by,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Returns the one copy of a name.
+fn intern(names: &mut Vec<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(known) = names.iter().find(|known| known.as_ref() == name) {
+        return Arc::clone(known);
+    }
+    let name: Arc<str> = name.into();
+    names.push(Arc::clone(&name));
+    name
+}

@@ -1,0 +1,78 @@
+//! Driver: threads that serve a descriptor until they are told to stop.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// A thread that stops, and is waited for, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    tell: Option<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The thread's side of it.
+#[derive(Debug)]
+pub(crate) struct Stop(OwnedFd);
+
+/// Why a thread woke.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wake {
+    /// There is something to read.
+    Readable,
+    /// The time is over.
+    TimedOut,
+    /// Told to stop.
+    Stopped,
+}
+
+impl Worker {
+    pub(crate) fn start(name: &str, work: impl FnOnce(Stop) + Send + 'static) -> io::Result<Self> {
+        let (told, tell) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(Stop(told)))?;
+        Ok(Self {
+            tell: Some(tell),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.tell.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Stop {
+    /// Waits until `source` can be read, or `limit` is over (without one: for ever).
+    pub(crate) fn wait(&self, source: &impl AsFd, limit: Option<Duration>) -> Wake {
+        // Rounded up, or the last part of a millisecond would be spent spinning.
+        let limit = limit.map_or(PollTimeout::NONE, |limit| {
+            let milliseconds = limit.as_nanos().div_ceil(1_000_000);
+            PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+        });
+        let mut awaited = [
+            PollFd::new(self.0.as_fd(), PollFlags::empty()),
+            PollFd::new(source.as_fd(), PollFlags::POLLIN),
+        ];
+        loop {
+            return match poll(&mut awaited, limit) {
+                Err(Errno::EINTR) => continue,
+                Err(_) => Wake::Stopped,
+                Ok(0) => Wake::TimedOut,
+                Ok(_) if awaited[0].any() == Some(true) => Wake::Stopped,
+                Ok(_) => Wake::Readable,
+            };
+        }
+    }
+}
