@@ -63,6 +63,13 @@ pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage
     message
 }
 
+/// Asks for the addresses of one interface, of both families.
+pub(crate) fn addresses_of(index: u32) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message
+}
+
 /// Reads an address; `None` for an entry that has none of its own (multicast, anycast).
 pub(crate) fn address(message: &AddressMessage) -> Option<Address> {
     let mut local = None;

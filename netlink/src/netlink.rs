@@ -2,7 +2,6 @@
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressMessage;
 use tokio::task::JoinSet;
 
 use crate::address::{Address, Lifetime, Vip};
@@ -78,12 +77,14 @@ impl Netlink {
     ///
     /// [`Error::NoAnswer`], [`Error::Disconnected`], [`Error::Refused`].
     pub async fn addresses(&self, link: &Link) -> Result<Vec<Address>, Error> {
-        let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let table = self
-            .requests
-            .dump(&question)
-            .await
-            .map_err(|failure| failure.during(Operation::ReadAddresses(link.name.clone())))?;
+        let question = RouteNetlinkMessage::GetAddress(message::addresses_of(link.index));
+        let table = match self.requests.dump(&question).await {
+            Ok(table) => table,
+            Err(failure) if failure.errno() == Some(libc::ENODEV) => return Ok(Vec::new()),
+            Err(failure) => {
+                return Err(failure.during(Operation::ReadAddresses(link.name.clone())));
+            }
+        };
         Ok(table
             .iter()
             .filter_map(|reply| match_address(reply, link.index))

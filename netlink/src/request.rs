@@ -28,7 +28,8 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 /// Asks the kernel questions.
 pub(crate) struct Requests {
     handle: Handle,
-    // The kernel runs one dump a socket and refuses a second with EBUSY.
+    // The kernel runs one dump a socket and refuses a second with EBUSY. netlink-proto happens to
+    // read to the end of one before it sends the next, but does not promise it.
     dump: Mutex<()>,
 }
 
@@ -38,7 +39,10 @@ impl Requests {
     /// The task ends when `tasks` is dropped, or by itself when the socket fails.
     pub(crate) fn open(tasks: &mut JoinSet<()>) -> io::Result<Self> {
         // Nothing is subscribed to here, so that no flood of notifications crowds out an answer.
-        let (mut connection, handle, _unsolicited) = rtnetlink::new_connection()?;
+        // Strict checking makes the kernel heed a dump's filter; Linux before 4.20 has none, and
+        // the readers filter too.
+        let (mut connection, handle, _unsolicited) = rtnetlink::new_connection_with_strict_check()
+            .or_else(|_| rtnetlink::new_connection())?;
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         tasks.spawn(connection);
@@ -57,7 +61,7 @@ impl Requests {
         self.ask(message, NLM_F_REQUEST | NLM_F_ACK | flags).await
     }
 
-    /// Returns a whole table, as it was at one moment.
+    /// Returns what matches `message`, as it was at one moment.
     pub(crate) async fn dump(
         &self,
         message: &RouteNetlinkMessage,

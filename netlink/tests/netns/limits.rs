@@ -1,0 +1,108 @@
+//! What the kernel refuses, and how much it takes.
+
+use caps::{CapSet, Capability};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use vip_netlink::{Announcer, Error, Lifetime, Netlink, Removed};
+
+use crate::world::{Outcome, World, host, link};
+
+pub(crate) async fn vanished(world: World) -> Outcome {
+    let netlink = Netlink::open()?;
+    let eth0 = link(&netlink, "eth0").await?;
+    let announcer = Announcer::open(&eth0)?;
+    world.host.ip(&["link", "delete", "eth0"])?;
+    for vip in [host("192.0.2.9")?, host("2001:db8::9")?] {
+        let added = netlink.add(&eth0, vip, Lifetime::MAX).await;
+        assert!(matches!(added, Err(Error::NoInterface { .. })), "{added:?}");
+        let refreshed = netlink.refresh(&eth0, vip, Lifetime::MAX).await;
+        assert!(
+            matches!(refreshed, Err(Error::NoInterface { .. })),
+            "{refreshed:?}"
+        );
+        assert_eq!(netlink.remove(&eth0, vip).await?, Removed::WasAbsent);
+        let announced = announcer.announce(vip.address(), vip_netlink::NodeKind::Host);
+        assert!(
+            matches!(announced, Err(Error::NoInterface { .. })),
+            "{announced:?}"
+        );
+    }
+    assert_eq!(netlink.addresses(&eth0).await?, []);
+    Ok(())
+}
+
+pub(crate) async fn no_capabilities(world: World) -> Outcome {
+    let vip = host("192.0.2.9")?;
+    let netlink = Netlink::open()?;
+    let eth0 = link(&netlink, "eth0").await?;
+    // Of this thread only, which ends with the test.
+    caps::drop(None, CapSet::Effective, Capability::CAP_NET_ADMIN)?;
+    caps::drop(None, CapSet::Effective, Capability::CAP_NET_RAW)?;
+
+    let netlink = Netlink::open()?;
+    for refused in [
+        netlink.add(&eth0, vip, Lifetime::MAX).await,
+        netlink.refresh(&eth0, vip, Lifetime::MAX).await,
+        netlink.remove(&eth0, vip).await.map(drop),
+    ] {
+        let error = refused.err().ok_or("it was allowed")?;
+        assert!(error.is_permission(), "{error:?}");
+        assert!(
+            error.to_string().contains("CAP_NET_ADMIN is missing"),
+            "{error}"
+        );
+    }
+    let error = Announcer::open(&eth0).err().ok_or("it was allowed")?;
+    assert!(error.is_permission(), "{error:?}");
+    assert!(
+        error.to_string().contains("CAP_NET_RAW is missing"),
+        "{error}"
+    );
+    // Looking takes no capability.
+    link(&netlink, "eth0").await?;
+    assert_eq!(netlink.addresses(&eth0).await?.len(), 2);
+    assert_eq!(world.witness(vip)?, None);
+    Ok(())
+}
+
+pub(crate) async fn ipv6_disabled(world: World) -> Outcome {
+    world.host.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1")?;
+    let netlink = Netlink::open()?;
+    let eth0 = link(&netlink, "eth0").await?;
+    let v6 = host("2001:db8::9")?;
+    let added = netlink.add(&eth0, v6, Lifetime::MAX).await;
+    assert!(
+        matches!(added, Err(Error::Ipv6Disabled { .. })),
+        "{added:?}"
+    );
+    netlink
+        .add(&eth0, host("192.0.2.9")?, Lifetime::MAX)
+        .await?;
+    Ok(())
+}
+
+/// More addresses than fit into one part of a dump, asked for by several at once.
+pub(crate) async fn many(world: World) -> Outcome {
+    const COUNT: usize = 1500;
+    let batch: String = (0..COUNT)
+        .map(|n| format!("address add 10.1.{}.{}/32 dev eth0\n", n / 250, n % 250 + 1))
+        .collect();
+    let file = std::env::temp_dir().join(format!("{}-many", world.host.name()));
+    std::fs::write(&file, batch)?;
+    let done = world.host.ip(&["-batch", &file.to_string_lossy()]);
+    std::fs::remove_file(&file)?;
+    done?;
+
+    let netlink = Netlink::open()?;
+    let eth0 = link(&netlink, "eth0").await?;
+    for listed in join_all((0..8).map(|_| netlink.addresses(&eth0))).await {
+        assert_eq!(listed?.len(), COUNT + 2);
+    }
+    for _ in 0..20 {
+        // Begun and abandoned: the kernel goes on with it.
+        assert!(netlink.addresses(&eth0).now_or_never().is_none());
+        tokio::task::yield_now().await;
+        assert_eq!(netlink.addresses(&eth0).await?.len(), COUNT + 2);
+    }
+    Ok(())
+}
