@@ -34,7 +34,11 @@ impl Lines {
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        let mut lines = self
+            .0
+            .lock()
+            .map_err(|_| io::Error::other("a test has failed"))?;
+        lines.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -1,4 +1,8 @@
 //! Tests that need nothing: no Consul, no kernel feature, no network.
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what must be there is unwrapped"
+)]
 
 mod architecture;
 mod cli;

@@ -174,10 +174,11 @@ impl Bench {
     }
 
     fn lease(&self) -> Lease {
-        match self.machine.status().phase {
-            Phase::Leading(lease) => lease,
-            phase => panic!("not leading but {phase:?}"),
+        let status = self.machine.status();
+        if let Phase::Leading(lease) = status.phase {
+            return lease;
         }
+        panic!("not leading: {status:?}");
     }
 }
 

@@ -105,13 +105,7 @@ impl MemoryConsul {
     pub(crate) fn holder(&self) -> Option<String> {
         let state = self.state.lock().unwrap();
         let session = state.entry.as_ref()?.session.as_ref()?;
-        Some(
-            state.sessions[session]
-                .split('-')
-                .next()
-                .unwrap()
-                .to_owned(),
-        )
+        state.sessions[session].split('-').next().map(str::to_owned)
     }
 
     pub(crate) fn is_released(&self) -> bool {

@@ -196,11 +196,16 @@ fn phase(bench: &Bench) -> String {
         VipTarget::Absent => "",
         VipTarget::HeldUntil(_) => " VIP",
     };
-    let phase = match bench.machine.status().phase {
-        Phase::Leading(_) => "Leading".into(),
-        phase => format!("{phase:?}"),
-    };
-    format!("{phase}{held}")
+    let status = bench.machine.status();
+    match status.phase {
+        Phase::Leading(_) => format!("Leading{held}"),
+        Phase::Clearing
+        | Phase::Preflight
+        | Phase::Joining
+        | Phase::Standby
+        | Phase::Resigning
+        | Phase::Stopped(_) => format!("{:?}{held}", status.phase),
+    }
 }
 
 #[test]
