@@ -10,10 +10,23 @@ pub mod netns;
 
 pub mod parts;
 
-pub mod history;
-pub mod time;
-mod worker;
+pub mod runner;
+
+pub mod cluster;
+pub mod drill;
+pub mod process;
 
 pub mod witness;
 
-pub mod runner;
+pub mod history;
+pub mod time;
+pub mod worker;
+
+/// Returns an error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

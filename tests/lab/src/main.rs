@@ -1,7 +1,64 @@
-//! lab
-use std::io::Write;
-fn main() {
-    for part in [vip_lab::parts::consul(), vip_lab::parts::vip_manager()] {
-        let _ = writeln!(std::io::stdout(), "{part:?}");
+//! Applier: the command `cargo lab`.
+
+mod compile;
+mod demo;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use vip_lab::{parts, sandbox};
+
+/// Virtual hosts with a real Consul and the real daemon. Works as root and, where the kernel allows
+/// user namespaces, without; leaves nothing behind.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Do one fault after another to a cluster of three, and print what each one cost (3 minutes)
+    Demo {
+        /// Leave the cluster up afterwards, until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+        /// Run this program instead of building the daemon
+        #[arg(long, value_name = "PATH")]
+        daemon: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Command::Demo { keep, daemon } = Arguments::parse().command;
+    match demo(keep, daemon) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "lab: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// What needs the machine (its compiler, its network) comes before the sandbox.
+fn demo(keep: bool, daemon: Option<PathBuf>) -> anyhow::Result<bool> {
+    let daemon = match daemon {
+        Some(path) => std::path::absolute(path)?,
+        None => compile::daemon()?,
+    };
+    parts::consul()?;
+    let sandbox = sandbox::enter()?;
+    demo::run(
+        sandbox,
+        &daemon,
+        if keep {
+            demo::After::Keep
+        } else {
+            demo::After::Leave
+        },
+    )
 }

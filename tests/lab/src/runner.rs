@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::parts::Part;
-use crate::sandbox;
+use crate::{chain, sandbox};
 
 /// Runs `trials` inside a sandbox, one after the other unless `--test-threads` says otherwise.
 ///
@@ -33,15 +33,6 @@ pub fn main(parts: &[Part], trials: Vec<Trial>) -> ExitCode {
             .collect(),
     };
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// Returns an error with its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 fn prepare(parts: &[Part]) -> Result<(), String> {

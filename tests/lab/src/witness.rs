@@ -12,6 +12,7 @@ pub mod measure;
 
 use std::io;
 
+pub(crate) use addresses::holders;
 pub use addresses::{AddressEvent, Addresses, Change};
 pub use probe::{Answer, Probe};
 pub use responder::Responder;

@@ -11,18 +11,18 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A thread that stops, and is waited for, when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub struct Worker {
     tell: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The thread's side of it.
 #[derive(Debug)]
-pub(crate) struct Stop(OwnedFd);
+pub struct Stop(OwnedFd);
 
 /// Why a thread woke.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Wake {
+pub enum Wake {
     /// There is something to read.
     Readable,
     /// The time is over.
@@ -32,7 +32,7 @@ pub(crate) enum Wake {
 }
 
 impl Worker {
-    pub(crate) fn start(name: &str, work: impl FnOnce(Stop) + Send + 'static) -> io::Result<Self> {
+    pub fn start(name: &str, work: impl FnOnce(Stop) + Send + 'static) -> io::Result<Self> {
         let (told, tell) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -54,8 +54,13 @@ impl Drop for Worker {
 }
 
 impl Stop {
+    /// Waits for `limit`; returns whether to go on.
+    pub fn pause(&self, limit: Duration) -> bool {
+        self.wait(&self.0, Some(limit)) == Wake::TimedOut
+    }
+
     /// Waits until `source` can be read, or `limit` is over (without one: for ever).
-    pub(crate) fn wait(&self, source: &impl AsFd, limit: Option<Duration>) -> Wake {
+    pub fn wait(&self, source: &impl AsFd, limit: Option<Duration>) -> Wake {
         // Rounded up, or the last part of a millisecond would be spent spinning.
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
             let milliseconds = limit.as_nanos().div_ceil(1_000_000);

@@ -58,6 +58,12 @@ impl Probe {
         &self.answers
     }
 
+    /// Returns who answers now: the last to do so, if that was a moment ago.
+    pub fn now(&self) -> Option<Arc<str>> {
+        let last = self.answers.read(|answers| answers.last().cloned())?;
+        (last.at.elapsed() < 25 * Self::INTERVAL).then_some(last.by)
+    }
+
     /// Returns every answer so far, in order of arrival.
     pub fn answers(&self) -> Vec<Answer> {
         self.answers.read(<[_]>::to_vec)

@@ -1,0 +1,283 @@
+//! Applier: how a cluster is described, and built.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::host::Host;
+use super::{Cluster, Error, health};
+use crate::netns::{Namespace, Switch};
+use crate::parts;
+use crate::witness::{Addresses, Probe};
+
+/// The check that every host's Consul makes of its health endpoint.
+pub(super) const CHECK_ID: &str = "vip-http";
+
+const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A program and its arguments. In these, `{config}` stands for the path of the host's
+/// `vip-manager.yml` and `{host}` for its name.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub(super) path: PathBuf,
+    pub(super) arguments: Vec<String>,
+}
+
+impl Program {
+    /// A program without arguments.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Adds arguments.
+    pub fn args<S: Into<String>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// The daemon as an elector beside a vip-manager: it touches no address.
+    pub fn elector(path: impl Into<PathBuf>) -> Self {
+        let check = format!("--check-id={CHECK_ID}");
+        Self::new(path).args([
+            "--vip-manager-config={config}",
+            &check,
+            "--addr=127.0.0.1:8500",
+        ])
+    }
+
+    /// The daemon with the virtual IP in its own hands.
+    pub fn manager(path: impl Into<PathBuf>) -> Self {
+        Self::elector(path).args(["--manage-vip"])
+    }
+}
+
+/// A description of a cluster.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    hosts: u8,
+    daemon: Option<Program>,
+    companion: Option<Program>,
+    consul: Value,
+    key: String,
+}
+
+impl Setup {
+    /// Three hosts that run no daemon.
+    pub fn new() -> Self {
+        let key = "service/demo/leader".to_owned();
+        Self {
+            hosts: 3,
+            daemon: None,
+            companion: None,
+            consul: json!({}),
+            key,
+        }
+    }
+
+    /// Sets the number of hosts: `web1`, `web2` and so on, from 10.77.0.11 upwards.
+    pub fn hosts(mut self, number: u8) -> Self {
+        self.hosts = number;
+        self
+    }
+
+    /// Sets what elects on every host.
+    pub fn daemon(mut self, program: Program) -> Self {
+        self.daemon = Some(program);
+        self
+    }
+
+    /// Sets what else runs on every host: a vip-manager.
+    pub fn companion(mut self, program: Program) -> Self {
+        self.companion = Some(program);
+        self
+    }
+
+    /// Sets the trigger key.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    /// Adds to the configuration of every Consul agent, or replaces a part of it.
+    pub fn consul(mut self, configuration: Value) -> Self {
+        merge(&mut self.consul, configuration);
+        self
+    }
+
+    /// Builds the cluster, and waits until Consul is whole and the daemons run. It does not wait
+    /// for a leader: that is [`Cluster::settle`].
+    pub fn start(&self) -> Result<Cluster, Error> {
+        let consul = parts::consul()?;
+        let directory = tempfile::Builder::new()
+            .prefix("vip-lab-")
+            .tempdir_in("/run")
+            .map_err(|cause| failed("make a directory for", "the cluster", cause))?;
+        let switch = Switch::new("switch")?;
+        let client = Namespace::new("client")?;
+        switch.plug(&client, CLIENT)?;
+        let mut hosts = (1..=self.hosts)
+            .map(|number| self.host(number, &switch, directory.path(), &consul))
+            .collect::<Result<Vec<_>, _>>()?;
+        let namespaces: Vec<Namespace> =
+            hosts.iter().map(|host| host.namespace().clone()).collect();
+        let addresses = Addresses::watch(&namespaces)?;
+        let probe = Probe::start(&client, VIP)?;
+        for host in &mut hosts {
+            host.start_consul()?;
+        }
+        let mut cluster = Cluster {
+            hosts,
+            addresses,
+            probe,
+            dead: Vec::new(),
+            vip: VIP,
+            key: self.key.clone(),
+            elects: self.daemon.is_some(),
+            client,
+            _switch: switch,
+            _directory: directory,
+        };
+        cluster.wait_for_consul(START_LIMIT).map_err(|cause| {
+            let log = |host: &Host| format!("--- {}\n{}", host.name(), host.consul_log().tail(20));
+            Error::Start {
+                cause,
+                logs: cluster.hosts.iter().map(log).collect(),
+            }
+        })?;
+        for host in &mut cluster.hosts {
+            host.start_daemon()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Builds the cluster, waits until it is settled, and runs `test` on it with the leader's name.
+    /// A failure is told with the last lines of every daemon.
+    pub fn run(
+        &self,
+        test: impl FnOnce(&mut Cluster, &str) -> Result<(), Box<dyn std::error::Error>>,
+    ) -> Result<(), String> {
+        let mut cluster = self.start().map_err(|error| crate::chain(&error))?;
+        let result = match cluster.settle(super::SETTLE_LIMIT) {
+            Ok(leader) => test(&mut cluster, &leader),
+            Err(error) => Err(error.into()),
+        };
+        result.map_err(|error| format!("{}\n{}", crate::chain(error.as_ref()), cluster.logs()))
+    }
+
+    fn host(
+        &self,
+        number: u8,
+        switch: &Switch,
+        directory: &Path,
+        consul: &Path,
+    ) -> Result<Host, Error> {
+        let name = format!("web{number}");
+        let address = address(number);
+        let namespace = Namespace::new(&name)?;
+        let port = switch.plug(&namespace, address)?;
+        let directory = directory.join(&name);
+        let files = [
+            ("vip-manager.yml", self.vip_manager_yml(&name)),
+            (
+                "consul.json",
+                self.consul_json(&name, number, &directory).to_string(),
+            ),
+        ];
+        for sub in ["run", "consul"] {
+            std::fs::create_dir_all(directory.join(sub))
+                .map_err(|cause| failed("make a directory for", &name, cause))?;
+        }
+        for (file, content) in files {
+            std::fs::write(directory.join(file), content)
+                .map_err(|cause| failed("write a configuration for", &name, cause))?;
+        }
+        let consul = Program::new(consul).args(["agent", "-config-file={directory}/consul.json"]);
+        let programs = [Some(consul), self.daemon.clone(), self.companion.clone()];
+        Host::new(namespace, port, address, directory, programs)
+    }
+
+    /// Both programs read it: the daemon, and vip-manager from 1.0 on.
+    fn vip_manager_yml(&self, host: &str) -> String {
+        format!(
+            "ip: {VIP}\nnetmask: 24\ninterface: eth0\ntrigger-key: {}\ntrigger-value: {host}\n\
+             dcs-type: consul\ndcs-endpoints:\n  - http://127.0.0.1:8500\nmanager-type: basic\n\
+             interval: 1000\nretry-after: 250\nretry-num: 2\n",
+            self.key
+        )
+    }
+
+    fn consul_json(&self, name: &str, number: u8, directory: &Path) -> Value {
+        let others = (1..=self.hosts)
+            .filter(|other| *other != number)
+            .map(address);
+        let others: Vec<String> = others.map(|address| address.to_string()).collect();
+        let mut configuration = json!({
+            "node_name": name,
+            "server": true,
+            "bootstrap_expect": self.hosts,
+            "retry_join": others,
+            "retry_interval": "1s",
+            "bind_addr": address(number).to_string(),
+            "client_addr": "127.0.0.1",
+            "data_dir": directory.join("consul"),
+            "log_level": "INFO",
+            "disable_update_check": true,
+            // A server that is stopped is missed, not dismissed.
+            "leave_on_terminate": false,
+            "skip_leave_on_interrupt": true,
+            "ports": { "dns": -1 },
+            "performance": { "raft_multiplier": 1 },
+            "autopilot": { "server_stabilization_time": "200ms", "cleanup_dead_servers": false },
+            "service": {
+                "name": "vip-guard",
+                "port": health::PORT,
+                "check": {
+                    "id": CHECK_ID,
+                    "name": CHECK_ID,
+                    "http": format!("http://127.0.0.1:{}/healthz", health::PORT),
+                    "interval": "1s",
+                    "timeout": "1s"
+                }
+            }
+        });
+        merge(&mut configuration, self.consul.clone());
+        configuration
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn address(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, 10 + number)
+}
+
+/// Objects are merged, everything else is replaced.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+pub(super) fn failed(action: &'static str, host: &str, cause: std::io::Error) -> Error {
+    Error::Host {
+        action,
+        host: host.to_owned(),
+        cause,
+    }
+}
