@@ -11,13 +11,14 @@ use crate::address::Vip;
 ///
 /// The kernel's known answers have a variant each; [`Error::Refused`] has the rest.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The process lacks a capability.
-    #[error("{operation}: {} is missing; run as root or grant it", operation.capability())]
+    #[error("{operation}: {capability} is missing; run as root or grant it")]
     Permission {
         /// What was being done.
         operation: Operation,
+        /// What it takes.
+        capability: &'static str,
     },
     /// The interface does not exist, or no more.
     #[error("{operation}: the interface does not exist any more")]
@@ -90,17 +91,19 @@ impl Error {
 
     /// Translates the kernel's answer to `operation`.
     pub(crate) fn refused(operation: Operation, source: io::Error) -> Self {
-        match source.raw_os_error() {
-            Some(libc::EPERM) => Self::Permission { operation },
-            // IPv6 switched off on the interface, and in the whole kernel. Other families get
-            // EACCES from a security module.
-            Some(libc::EACCES | libc::EOPNOTSUPP) if operation.adds_ipv6() => {
+        match (source.raw_os_error(), operation.capability()) {
+            // IPv6 switched off on the interface, and in the whole kernel.
+            (Some(libc::EACCES | libc::EOPNOTSUPP), _) if operation.adds_ipv6() => {
                 Self::Ipv6Disabled { operation }
             }
-            Some(libc::EACCES) => Self::Permission { operation },
-            Some(libc::ENODEV | libc::ENXIO) => Self::NoInterface { operation },
-            Some(libc::EEXIST) => Self::AlreadyThere { operation },
-            Some(libc::ENETDOWN) => Self::InterfaceDown { operation },
+            // EACCES is a security module's way to say it.
+            (Some(libc::EPERM | libc::EACCES), Some(capability)) => Self::Permission {
+                operation,
+                capability,
+            },
+            (Some(libc::ENODEV | libc::ENXIO), _) => Self::NoInterface { operation },
+            (Some(libc::EEXIST), _) => Self::AlreadyThere { operation },
+            (Some(libc::ENETDOWN), _) => Self::InterfaceDown { operation },
             _ => Self::Refused { operation, source },
         }
     }
@@ -130,17 +133,12 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns the capability that it takes.
-    fn capability(&self) -> &'static str {
+    /// Returns the capability that it takes; looking takes none.
+    fn capability(&self) -> Option<&'static str> {
         match self {
-            Self::OpenAnnouncer(_) | Self::Announce(..) => "CAP_NET_RAW",
-            Self::Open
-            | Self::Watch
-            | Self::ReadLink(_)
-            | Self::ReadAddresses(_)
-            | Self::Add(..)
-            | Self::Refresh(..)
-            | Self::Remove(..) => "CAP_NET_ADMIN",
+            Self::OpenAnnouncer(_) | Self::Announce(..) => Some("CAP_NET_RAW"),
+            Self::Add(..) | Self::Refresh(..) | Self::Remove(..) => Some("CAP_NET_ADMIN"),
+            Self::Open | Self::Watch | Self::ReadLink(_) | Self::ReadAddresses(_) => None,
         }
     }
 
@@ -225,6 +223,8 @@ mod tests {
                 libc::ENETDOWN,
                 "announcing 192.0.2.9 on eth0: the interface is down",
             ),
+            // A filter of system calls, not a capability.
+            (Operation::Open, libc::EPERM, "opening a netlink socket"),
             // The cause is the source's to tell.
             (
                 Operation::Remove(v4, eth0()),

@@ -35,9 +35,8 @@ const ALL_NODES_MAC: MacAddr = MacAddr(0x33, 0x33, 0, 0, 0, 1);
 
 /// What a neighbour should take the sender for (the R flag, RFC 4861 section 4.4).
 ///
-/// A host that says it is no router is dropped from its neighbours' default routers, and one that
-/// says it is makes no one use it as such; so this says what the interface does (see
-/// [`crate::ipv6_forwarding`]).
+/// Neighbours that use the sender as a default router stop doing so when it says that it is none
+/// (section 7.2.5), so this says what the interface does (see [`crate::ipv6_forwarding`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
     /// It does not forward.

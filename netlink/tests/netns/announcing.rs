@@ -28,13 +28,16 @@ impl Capture {
         Ok(Self(File::from(listening)))
     }
 
-    /// Waits for the next frame of this Ethernet type from the host.
-    fn next(&mut self, ethertype: [u8; 2]) -> Result<Vec<u8>, Anything> {
+    /// Waits for the next frame from the host with this destination and Ethernet type.
+    ///
+    /// The host's kernel has frames of its own to send, multicast listener reports above all.
+    fn next(&mut self, to: [u8; 6], ethertype: [u8; 2]) -> Result<Vec<u8>, Anything> {
+        let header = [&to[..], &MAC[..], &ethertype[..]].concat();
         let mut frame = [0; 2048];
         loop {
             let length = self.0.read(&mut frame)?;
             let frame = frame.get(..length).ok_or("too long")?;
-            if frame.get(6..14) == Some(&[&MAC[..], &ethertype[..]].concat()[..]) {
+            if frame.starts_with(&header) {
                 return Ok(frame.to_vec());
             }
         }
@@ -59,8 +62,8 @@ pub(crate) async fn arp_frames(world: World) -> Outcome {
         bytes.extend([0; 18]);
         bytes
     };
-    assert_eq!(capture.next([0x08, 0x06])?, frame(1, 0x00));
-    assert_eq!(capture.next([0x08, 0x06])?, frame(2, 0xff));
+    assert_eq!(capture.next([0xff; 6], [0x08, 0x06])?, frame(1, 0x00));
+    assert_eq!(capture.next([0xff; 6], [0x08, 0x06])?, frame(2, 0xff));
     Ok(())
 }
 
@@ -87,7 +90,7 @@ pub(crate) async fn na_frames(world: World) -> Outcome {
         bytes.extend(vip);
         bytes.extend([2, 1]);
         bytes.extend(MAC);
-        assert_eq!(capture.next([0x86, 0xdd])?, bytes);
+        assert_eq!(capture.next([0x33, 0x33, 0, 0, 0, 1], [0x86, 0xdd])?, bytes);
     }
     Ok(())
 }
