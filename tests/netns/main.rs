@@ -1,1 +1,26 @@
-fn main() {}
+//! The daemon on virtual hosts, with a real Consul: one virtual IP, one fault after another.
+//!
+//! What is asserted was seen by witnesses that know nothing of the daemon: the kernel's own address
+//! events, a client, and Consul's HTTP API.
+
+mod companion;
+mod managed;
+
+use std::process::ExitCode;
+
+use vip_lab::parts::Part;
+use vip_lab::runner;
+
+/// The daemon under test.
+const DAEMON: &str = env!("CARGO_BIN_EXE_vip-elector");
+
+/// `LockFlagValue` of Consul's `api/lock.go`.
+const LOCK_FLAG: u64 = 3_304_740_253_564_472_344;
+
+fn main() -> ExitCode {
+    let trials = managed::trials()
+        .into_iter()
+        .chain(companion::trials())
+        .collect();
+    runner::main(&[Part::Consul, Part::VipManager], trials)
+}

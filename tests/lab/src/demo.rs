@@ -5,9 +5,10 @@ mod table;
 mod view;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
-use vip_lab::cluster::{Cluster, Fault, Program, Setup};
+use vip_lab::cluster::{Cluster, Fault, Program, SETTLE_LIMIT, Setup};
 use vip_lab::drill::{self, Outcome, Step};
 use vip_lab::sandbox::Sandbox;
 
@@ -26,18 +27,14 @@ pub(super) enum After {
 /// Runs the demonstration with `daemon`; returns whether every fault was made up for.
 pub(super) fn run(sandbox: Sandbox, daemon: &Path, after: After) -> anyhow::Result<bool> {
     let screen = Screen::new();
-    screen.note("three hosts on a switch, a Consul server and the daemon on each");
+    screen.note("three hosts on a switch, with a Consul server and the daemon on each");
     screen.note("waiting for Consul to elect its leader (up to 60 s)");
     let setup = Setup::new().daemon(Program::manager(daemon));
     let mut cluster = setup.start().context("the cluster did not start")?;
-    screen.note(&format!(
-        "the daemons run; the virtual IP is {}",
-        cluster.vip()
-    ));
-    let outcomes = {
-        let _view = View::start(&cluster, screen)?;
-        drills(&mut cluster, screen)?
-    };
+    let view = View::start(&cluster, screen)?;
+    let outcomes = drills(&mut cluster, screen, &view)?;
+    // It would print across the table.
+    drop(view);
     screen.table(&table::render(&outcomes));
     let good = outcomes.iter().all(Outcome::is_good);
     screen.verdict(good);
@@ -47,24 +44,30 @@ pub(super) fn run(sandbox: Sandbox, daemon: &Path, after: After) -> anyhow::Resu
     Ok(good)
 }
 
-fn drills(cluster: &mut Cluster, screen: Screen) -> anyhow::Result<Vec<Outcome>> {
+fn drills(cluster: &mut Cluster, screen: Screen, view: &View) -> anyhow::Result<Vec<Outcome>> {
+    settling(screen, SETTLE_LIMIT);
+    // What the daemons said is what explains why it takes too long.
+    let mut leader = cluster
+        .settle(SETTLE_LIMIT)
+        .with_context(|| cluster.logs())?;
     let mut outcomes = Vec::new();
     for (number, fault) in Fault::ALL.into_iter().enumerate() {
+        view.catch_up();
         screen.title(&format!("{} of {}: {fault}", number + 1, Fault::ALL.len()));
-        let outcome = drill::run(cluster, fault, |step| tell(screen, fault, &step));
-        // What the daemons said is what explains it.
-        let outcome = outcome.with_context(|| format!("{fault}\n{}", cluster.logs()))?;
+        let outcome = drill::run(cluster, fault, &leader, |step| {
+            view.catch_up();
+            tell(screen, fault, &step);
+        })
+        .with_context(|| format!("{fault}\n{}", cluster.logs()))?;
+        leader.clone_from(&outcome.leader);
         outcomes.push(outcome);
     }
+    view.catch_up();
     Ok(outcomes)
 }
 
 fn tell(screen: Screen, fault: Fault, step: &Step<'_>) {
     match step {
-        Step::Settle(limit) => screen.note(&format!(
-            "waiting until one host leads and all others stand by (up to {} s)",
-            limit.as_secs()
-        )),
         Step::Inject(host) => screen.fault(&format!("{host}: {}", doing(fault))),
         Step::Await(limit) => screen.note(&format!(
             "waiting for another host to answer (up to {} s)",
@@ -77,8 +80,16 @@ fn tell(screen: Screen, fault: Fault, step: &Step<'_>) {
             ));
         }
         Step::NotTakenOver => screen.bad("nobody took over in time"),
-        Step::Repair(host) => screen.note(&format!("{host}: {}", undoing(fault))),
+        Step::Repair(host) => screen.fault(&format!("{host}: {}", undoing(fault))),
+        Step::Settle(limit) => settling(screen, *limit),
     }
+}
+
+fn settling(screen: Screen, limit: Duration) {
+    let limit = limit.as_secs();
+    screen.note(&format!(
+        "waiting until one host leads and the others stand by (up to {limit} s)"
+    ));
 }
 
 fn doing(fault: Fault) -> &'static str {
@@ -102,23 +113,27 @@ fn undoing(fault: Fault) -> &'static str {
     }
 }
 
-/// Leaves the cluster to whoever wants to look at it.
+/// Leaves the cluster to whoever wants to look at it. Ctrl-C ends this process, and with it
+/// everything.
 fn keep(cluster: &Cluster, sandbox: Sandbox, screen: Screen) -> anyhow::Result<()> {
-    screen.title("the cluster stays until Ctrl-C; from another terminal:");
-    let enter = sandbox.nsenter();
-    for host in cluster.hosts() {
-        screen.plain(&format!("{enter} ip netns exec {} bash", host.name()));
+    screen.title("the cluster stays until Ctrl-C; to look around, from another terminal:");
+    let names = cluster
+        .hosts()
+        .iter()
+        .map(|host| host.name())
+        .chain([cluster.client().name()]);
+    for name in names {
+        screen.plain(&format!(
+            "  {} ip netns exec {name} bash",
+            sandbox.nsenter()
+        ));
     }
-    screen.plain(&format!(
-        "{enter} ip netns exec {} bash",
-        cluster.client().name()
-    ));
-    screen.note("configurations and logs, seen from inside:");
+    screen.title("configurations and logs, as seen from inside:");
     for host in cluster.hosts() {
-        screen.plain(&host.directory().display().to_string());
+        screen.plain(&format!("  {}", host.directory().display()));
     }
-    let _view = View::start(cluster, screen)?;
-    // Ctrl-C ends this process, and with it everything.
+    screen.plain("");
+    let _view = View::start_now(cluster, screen)?;
     loop {
         std::thread::park();
     }

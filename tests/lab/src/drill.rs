@@ -17,6 +17,8 @@ pub struct Outcome {
     pub outage: Duration,
     /// For how long more than one living host had the address, until all was well again.
     pub overlap: Duration,
+    /// The host that led when all was well again.
+    pub leader: String,
 }
 
 impl Outcome {
@@ -29,8 +31,6 @@ impl Outcome {
 /// How far a drill has come.
 #[derive(Clone, Debug)]
 pub enum Step<'a> {
-    /// Waiting until everything is well, for the given time at most.
-    Settle(Duration),
     /// The fault is about to be done to this host.
     Inject(&'a str),
     /// Waiting for another host to answer, for the given time at most.
@@ -41,17 +41,19 @@ pub enum Step<'a> {
     NotTakenOver,
     /// The fault is about to be undone.
     Repair(&'a str),
+    /// Waiting until everything is well, for the given time at most.
+    Settle(Duration),
 }
 
-/// Settles, does `fault` to the leader, waits for another host to answer, undoes the fault and
-/// settles again. The witnesses watch all the time.
+/// Does `fault` to the `leader` of a settled cluster, waits for another host to answer, undoes the
+/// fault and settles. The witnesses watch all the time.
 pub fn run(
     cluster: &mut Cluster,
     fault: Fault,
+    leader: &str,
     mut tell: impl FnMut(Step<'_>),
 ) -> Result<Outcome, Error> {
-    tell(Step::Settle(SETTLE_LIMIT));
-    let before = cluster.settle(SETTLE_LIMIT)?;
+    let before = leader.to_owned();
     tell(Step::Inject(&before));
     let start = Instant::now();
     cluster.inject(fault, &before)?;
@@ -67,7 +69,7 @@ pub fn run(
     tell(Step::Repair(&before));
     cluster.repair(fault, &before)?;
     tell(Step::Settle(SETTLE_LIMIT));
-    cluster.settle(SETTLE_LIMIT)?;
+    let leader = cluster.settle(SETTLE_LIMIT)?;
     let window = start..Instant::now();
     let (outage, overlap) = (cluster.outage(window.clone()), cluster.overlap(window)?);
     Ok(Outcome {
@@ -76,5 +78,6 @@ pub fn run(
         after,
         outage,
         overlap,
+        leader,
     })
 }

@@ -119,6 +119,16 @@ impl Cluster {
         self.host_mut(host)?.signal_daemon(Signal::SIGCONT)
     }
 
+    /// Stops the companion in mid-air (SIGSTOP).
+    pub fn freeze_companion(&mut self, host: &str) -> Result<(), Error> {
+        self.host_mut(host)?.signal_companion(Signal::SIGSTOP)
+    }
+
+    /// Lets the companion go on (SIGCONT).
+    pub fn thaw_companion(&mut self, host: &str) -> Result<(), Error> {
+        self.host_mut(host)?.signal_companion(Signal::SIGCONT)
+    }
+
     /// Makes the host's health endpoint answer 503.
     pub fn fail_check(&mut self, host: &str) -> Result<(), Error> {
         self.host_mut(host).map(|host| host.set_healthy(false))

@@ -146,6 +146,10 @@ impl Host {
         signal_service(&self.daemon, signal, self.namespace.name())
     }
 
+    pub(super) fn signal_companion(&mut self, signal: Signal) -> Result<(), Error> {
+        signal_service(&self.companion, signal, self.namespace.name())
+    }
+
     pub(super) fn signal_consul(&mut self, signal: Signal) -> Result<(), Error> {
         signal_service(&self.consul, signal, self.namespace.name())
     }

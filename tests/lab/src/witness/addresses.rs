@@ -21,7 +21,7 @@ use nix::sys::socket::{
 use super::{Error, message};
 use crate::history::History;
 use crate::netns::Namespace;
-use crate::worker::{Stop, Wake, Worker};
+use crate::worker::{Stop, Wake, Worker, hurry};
 
 /// An address came to a host or left it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -176,6 +176,7 @@ fn listen_until(
     events: &History<AddressEvent>,
     lost: &AtomicBool,
 ) {
+    hurry();
     while stop.wait(socket, None) == Wake::Readable {
         match receive(socket) {
             Ok(heard) => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Error, responder};
 use crate::history::History;
 use crate::netns::Namespace;
-use crate::worker::{Stop, Wake, Worker};
+use crate::worker::{Stop, Wake, Worker, hurry};
 
 /// An answer that reached the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,6 +71,7 @@ impl Probe {
 }
 
 fn probe_until(stop: &Stop, socket: &UdpSocket, answers: &History<Answer>) {
+    hurry();
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut next = Instant::now();
     loop {

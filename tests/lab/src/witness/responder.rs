@@ -11,7 +11,7 @@ use nix::sys::socket::{
 
 use super::Error;
 use crate::netns::Namespace;
-use crate::worker::{Stop, Wake, Worker};
+use crate::worker::{Stop, Wake, Worker, hurry};
 
 /// The port that hosts answer on, whatever the address.
 pub(super) const PORT: u16 = 7700;
@@ -41,6 +41,7 @@ impl Responder {
 }
 
 fn answer_until(stop: &Stop, socket: &UdpSocket, name: &str) {
+    hurry();
     while stop.wait(socket, None) == Wake::Readable {
         // Who asked and is unreachable by now, or asked for an address that has gone, gets nothing.
         let _ = answer(socket, name);
