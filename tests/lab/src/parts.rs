@@ -46,7 +46,7 @@ pub enum Error {
     /// No source has it.
     #[error(
         "cannot get {program}: it is not on PATH, and {tried}; install it and set {variable} to its \
-         path, or run only what needs nothing: cargo test --lib --test hermetic"
+         path, or run only what needs nothing: cargo test --workspace --lib --test hermetic"
     )]
     Unavailable {
         /// The program.
