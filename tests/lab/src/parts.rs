@@ -104,7 +104,11 @@ impl Part {
         for source in sources {
             match source.fetch_into(&cache) {
                 Ok(path) => return Ok(path),
-                Err(reason) => tried.push(format!("{}: {reason}", source.name())),
+                Err(reason) => {
+                    let failure = format!("{}: {reason}", source.name());
+                    announce(&failure);
+                    tried.push(failure);
+                }
             }
         }
         let tried = tried.join("; ");

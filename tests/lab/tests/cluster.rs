@@ -96,7 +96,7 @@ fn kill_consul(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
 
 fn own_things(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
     for host in cluster.hosts() {
-        let script = "hostname > /run/vip-elector/name";
+        let script = "uname -n > /run/vip-elector/name";
         assert!(host.command("sh").args(["-c", script]).status()?.success());
     }
     for host in cluster.hosts() {
