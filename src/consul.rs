@@ -14,6 +14,8 @@ mod endpoint;
 mod error;
 pub mod kv;
 mod request;
+#[cfg(test)]
+mod scripted;
 pub mod session;
 pub mod txn;
 

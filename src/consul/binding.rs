@@ -243,3 +243,6 @@ impl Binding {
 fn done((): ()) -> Answer {
     Answer::Done
 }
+
+#[cfg(test)]
+mod tests;

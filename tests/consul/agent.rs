@@ -141,7 +141,31 @@ impl Agent {
         self.child.wait().unwrap();
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    /// Stops it in the middle of whatever it does; returns when its last thread stands still.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        eventually("all threads stand still", || {
+            for task in std::fs::read_dir(&tasks).map_err(|error| error.to_string())? {
+                let path = task
+                    .map_err(|error| error.to_string())?
+                    .path()
+                    .join("status");
+                let status = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+                if !status.contains("State:\tT") {
+                    return Err(status);
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")

@@ -122,13 +122,13 @@ async fn a_session_stays_with_its_host() {
     );
 
     // One call that is not answered, and the next goes to the other agent.
-    here.signal("STOP");
+    here.freeze();
     let failure = host
         .binding
         .call(Call::Read, Duration::from_millis(50))
         .await
         .unwrap_err();
-    here.signal("CONT");
+    here.thaw();
     assert_eq!(
         failure.kind,
         FailureKind::Unavailable,

@@ -4,6 +4,7 @@
 //! events, a client, and Consul's HTTP API.
 
 mod companion;
+mod daemon;
 mod managed;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ const LOCK_FLAG: u64 = 3_304_740_253_564_472_344;
 fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
+        .chain(daemon::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)

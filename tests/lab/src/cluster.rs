@@ -42,9 +42,19 @@ pub enum Error {
     /// Something did not happen.
     #[error(transparent)]
     Timeout(#[from] Timeout),
-    /// Consul did not form a cluster.
-    #[error("cannot start the cluster: {cause}\n{logs}")]
+    /// A program does not start.
+    #[error("cannot start {program} on {host}")]
     Start {
+        /// Its path.
+        program: String,
+        /// On which host.
+        host: String,
+        #[source]
+        cause: io::Error,
+    },
+    /// Consul did not form a cluster.
+    #[error("consul forms no cluster: {cause}\n{logs}")]
+    NoCluster {
         /// What was waited for.
         cause: Timeout,
         /// The last lines of every agent.

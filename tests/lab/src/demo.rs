@@ -59,8 +59,22 @@ fn drills(cluster: &mut Cluster, screen: Screen, view: &View) -> anyhow::Result<
             tell(screen, fault, &step);
         })
         .with_context(|| format!("{fault}\n{}", cluster.logs()))?;
-        leader.clone_from(&outcome.leader);
+        let settled = outcome
+            .settled
+            .as_ref()
+            .map(String::clone)
+            .map_err(ToString::to_string);
         outcomes.push(outcome);
+        match settled {
+            Ok(next) => leader = next,
+            Err(trouble) => {
+                // Another fault now would be a double one.
+                view.catch_up();
+                screen.bad(&trouble);
+                screen.plain(&cluster.logs());
+                break;
+            }
+        }
     }
     view.catch_up();
     Ok(outcomes)

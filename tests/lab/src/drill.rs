@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Error, Fault, SETTLE_LIMIT};
+use crate::time::Timeout;
 
 /// What a fault cost.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Outcome {
     /// The fault.
     pub fault: Fault,
@@ -17,14 +18,15 @@ pub struct Outcome {
     pub outage: Duration,
     /// For how long more than one living host had the address, until all was well again.
     pub overlap: Duration,
-    /// The host that led when all was well again.
-    pub leader: String,
+    /// The host that led when all was well again, or what was not well in the end.
+    pub settled: Result<String, Timeout>,
 }
 
 impl Outcome {
-    /// Returns whether another host took over, and never two had the address.
+    /// Returns whether another host took over, never two had the address, and all was well in the
+    /// end.
     pub fn is_good(&self) -> bool {
-        self.after.is_some() && self.overlap.is_zero()
+        self.after.is_some() && self.overlap.is_zero() && self.settled.is_ok()
     }
 }
 
@@ -69,7 +71,7 @@ pub fn run(
     tell(Step::Repair(&before));
     cluster.repair(fault, &before)?;
     tell(Step::Settle(SETTLE_LIMIT));
-    let leader = cluster.settle(SETTLE_LIMIT)?;
+    let settled = cluster.settle(SETTLE_LIMIT);
     let window = start..Instant::now();
     let (outage, overlap) = (cluster.outage(window.clone()), cluster.overlap(window)?);
     Ok(Outcome {
@@ -78,6 +80,6 @@ pub fn run(
         after,
         outage,
         overlap,
-        leader,
+        settled,
     })
 }

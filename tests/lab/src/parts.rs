@@ -46,7 +46,7 @@ pub enum Error {
     /// No source has it.
     #[error(
         "cannot get {program}: it is not on PATH, and {tried}; install it and set {variable} to its \
-         path, or run only what needs nothing: cargo test --lib --test hermetic"
+         path, or run only what needs nothing: cargo test --workspace --lib --test hermetic"
     )]
     Unavailable {
         /// The program.
@@ -104,7 +104,11 @@ impl Part {
         for source in sources {
             match source.fetch_into(&cache) {
                 Ok(path) => return Ok(path),
-                Err(reason) => tried.push(format!("{}: {reason}", source.name())),
+                Err(reason) => {
+                    let failure = format!("{}: {reason}", source.name());
+                    announce(&failure);
+                    tried.push(failure);
+                }
             }
         }
         let tried = tried.join("; ");

@@ -24,13 +24,13 @@ use nix::unistd::{ForkResult, Pid, getgid, getuid};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel, or what confines this process, does not allow it.
-    #[error("this machine forbids namespaces to this user ({step}); {advice}")]
+    #[error("this machine forbids namespaces to this user ({step}: {cause}); {advice}")]
     Forbidden {
         /// What was refused.
         step: &'static str,
         /// What the user can do about it.
         advice: String,
-        #[source]
+        /// How it was refused; in the message, because the advice has the last word.
         cause: Errno,
     },
     /// Anything else.

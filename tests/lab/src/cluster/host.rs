@@ -233,7 +233,11 @@ impl Host {
         let Some(program) = service(self).program.clone() else {
             return Ok(());
         };
-        let fail = |host: &Self, cause| failed("start a program on", host.name(), cause);
+        let fail = |host: &Self, cause| Error::Start {
+            program: program.path.display().to_string(),
+            host: host.name().to_owned(),
+            cause,
+        };
         std::fs::create_dir_all(RUNTIME_DIRECTORY).map_err(|cause| fail(self, cause))?;
         let directory = self.directory.display().to_string();
         let arguments = program.arguments.iter().map(|argument| {

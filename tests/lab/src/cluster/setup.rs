@@ -146,7 +146,7 @@ impl Setup {
         };
         cluster.wait_for_consul(START_LIMIT).map_err(|cause| {
             let log = |host: &Host| format!("--- {}\n{}", host.name(), host.consul_log().tail(20));
-            Error::Start {
+            Error::NoCluster {
                 cause,
                 logs: cluster.hosts.iter().map(log).collect(),
             }

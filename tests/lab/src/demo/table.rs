@@ -70,7 +70,7 @@ mod tests {
             after,
             outage: Duration::from_millis(3120),
             overlap,
-            leader: "web2".to_owned(),
+            settled: Ok("web2".to_owned()),
         };
         let after = Some(("web2".to_owned(), Duration::from_millis(45)));
         let table = render(&[

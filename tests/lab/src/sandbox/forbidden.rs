@@ -12,7 +12,7 @@ pub(super) fn advice(cause: Errno) -> Option<String> {
     )
     .then(|| {
         format!(
-            "{}; or run only what needs no namespaces: cargo test --lib --test hermetic",
+            "{}; or run only what needs no namespaces: cargo test --workspace --lib --test hermetic",
             reason()
         )
     })

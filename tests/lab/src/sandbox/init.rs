@@ -8,11 +8,12 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 
+const AWAITED: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM];
+
 /// Blocks the signals that the outer process and init wait for; returns the mask before.
 pub(super) fn block_signals() -> nix::Result<SigSet> {
-    default_sigchld()?;
-    SigSet::from_iter([Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM])
-        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+    default_dispositions()?;
+    SigSet::from_iter(AWAITED).thread_swap_mask(SigmaskHow::SIG_BLOCK)
 }
 
 /// The outer process: tells `init` its number, forwards signals, ends as init ends.
@@ -101,7 +102,7 @@ enum Event {
 }
 
 fn next_event() -> Event {
-    let awaited = SigSet::from_iter([Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM]);
+    let awaited = SigSet::from_iter(AWAITED);
     loop {
         if let Ok(signal) = awaited.wait() {
             return if signal == Signal::SIGCHLD {
@@ -113,9 +114,13 @@ fn next_event() -> Event {
     }
 }
 
-/// A caller may have left SIGCHLD ignored, and then nobody's end is reported.
+/// A caller may have left them ignored, as shells do with SIGINT for what runs in the background:
+/// then nobody's end would be reported, and nobody inside would end.
 #[expect(unsafe_code, reason = "signal disposition")]
-fn default_sigchld() -> nix::Result<()> {
-    // SAFETY: the default disposition runs no handler.
-    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop)
+fn default_dispositions() -> nix::Result<()> {
+    for awaited in AWAITED {
+        // SAFETY: the default disposition runs no handler.
+        unsafe { signal(awaited, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }
