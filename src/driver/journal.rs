@@ -82,11 +82,9 @@ fn log_trouble(group: &str, before: &Status, trouble: Option<&Trouble>) {
         }
         return;
     };
-    let before = before
-        .trouble
-        .as_ref()
-        .map(|before| (before.doing, before.kind));
-    if before == Some((trouble.doing, trouble.kind)) {
+    // Several requests fail of one cause: one line. That no session can be had is a line of its own.
+    let cause = |trouble: &Trouble| (trouble.kind, trouble.doing == Doing::Joining);
+    if before.trouble.as_ref().map(cause) == Some(cause(trouble)) {
         return;
     }
     let error = &trouble.message;

@@ -112,6 +112,11 @@ impl Host {
         self.daemon.process.as_ref()
     }
 
+    /// Returns the Consul agent's process, if it was started and not waited for.
+    pub fn consul(&self) -> Option<&Process> {
+        self.consul.process.as_ref()
+    }
+
     /// Returns a command that will run on this host.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.namespace.command(program);
