@@ -25,6 +25,9 @@ pub const KERNEL_LATENESS: Duration = Duration::from_millis(1300);
 /// The longest lifetime, in seconds, for which [`KERNEL_LATENESS`] holds.
 pub const MAX_KERNEL_LIFETIME: u64 = 15;
 
+/// How long before the last possible instant a last prolongation is aimed at, because timers are late.
+const TIMER_LATENESS: Duration = Duration::from_millis(50);
+
 /// The smallest lock-delay with which the kernel's hand alone keeps the promise.
 pub const STRICT_LOCK_DELAY: Duration = Duration::from_millis(2500);
 
@@ -164,9 +167,10 @@ impl Lease {
             .kernel_lifetime((self.confirmed_at + self.terms.span()).since(now))
     }
 
-    /// Returns the last instant at which the kernel may be given at least one second more.
+    /// Returns when the kernel is best given the address for the last time: just before less than
+    /// one whole second may be given.
     pub fn last_refresh(&self) -> Timestamp {
-        let reserve = KERNEL_LATENESS + Duration::from_secs(1);
+        let reserve = KERNEL_LATENESS + Duration::from_secs(1) + TIMER_LATENESS;
         if self.terms.lock_delay < STRICT_LOCK_DELAY {
             self.end()
         } else {
