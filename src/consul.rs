@@ -15,7 +15,9 @@ mod error;
 pub mod kv;
 mod request;
 #[cfg(test)]
-mod scripted;
+mod tests {
+    pub(super) mod scripted;
+}
 pub mod session;
 pub mod txn;
 

@@ -82,14 +82,15 @@ pub async fn run<P: Consul, C: Clock>(
             }
         };
         let event = tokio::select! {
-            () = sleep => Event::DeadlineReached,
-            Some((op, result)) = calls.next() => Event::Completed { op, result },
-
-            report = next_report(link.as_mut()) => Event::Vip(report),
+            // In this order, so that an answer that came with the deadline counts.
+            biased;
             () = told_to_stop(&mut stop), if !stopping => {
                 stopping = true;
                 Event::Stop
             }
+            report = next_report(link.as_mut()) => Event::Vip(report),
+            Some((op, result)) = calls.next() => Event::Completed { op, result },
+            () = sleep => Event::DeadlineReached,
         };
         let now = clock.now();
         let actions = machine.step(now, event);

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         }
     };
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(io::stderr(), "vip-elector: {error:#}");
             exit_code(&error)
@@ -32,14 +32,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let config = load(cli)?;
     match cli.command {
         Some(Command::CheckConfig) => {
             io::stdout()
                 .write_all(config.describe().as_bytes())
                 .context("printing the result")?;
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         None => {}
     }
@@ -48,8 +48,14 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    daemon::run(&config).inspect_err(|error| tracing::error!("{error}"))?;
-    Ok(())
+    match daemon::run(&config) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            // Once there is a log, this is where errors go.
+            tracing::error!("{:#}", anyhow::Error::from(error));
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 fn load(cli: &Cli) -> anyhow::Result<Config> {

@@ -179,7 +179,8 @@ impl Reader<'_> {
                 .problem_at("hostname", &written.origin, Fault::NoHostName);
             return None;
         }
-        if short != full {
+        // With the address in our own hands, nobody compares.
+        if short != full && !self.manage_vip {
             let (short, full) = (short.to_owned(), full.to_owned());
             let caution = Caution::ShortHostName { short, full };
             self.findings.warning("trigger-value", &written, caution);

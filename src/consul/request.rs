@@ -20,11 +20,11 @@ impl Operation {
     pub(super) fn right(self) -> &'static str {
         match self {
             Self::CreateSession | Self::RenewSession | Self::DestroySession => {
-                r#"session_prefix "" { policy = "write" }"#
+                r#"session "<this node>" { policy = "write" }"#
             }
             Self::ReadSession => r#"session_prefix "" { policy = "read" }"#,
-            Self::ReadKey => r#"key_prefix "<trigger key>" { policy = "read" }"#,
-            Self::Transact => r#"key_prefix "<trigger key>" { policy = "write" }"#,
+            Self::ReadKey => r#"key "<trigger key>" { policy = "write" }"#,
+            Self::Transact => r#"key "<trigger key>" { policy = "write" }"#,
             Self::ReadAgent => r#"agent_prefix "" { policy = "read" }"#,
             Self::ReadChecks => {
                 r#"node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }"#

@@ -385,34 +385,41 @@ impl Core {
 
     /// Keeps account of what goes wrong, by what we were doing.
     fn note(&mut self, doing: Doing, result: &Result<Answer, Failure>) {
-        match result {
-            Ok(_) => {
+        let Err(failure) = result else {
+            self.troubles.remove(&doing);
+            if doing != Doing::Watching {
+                // An agent that has carried something out is there. (A watch is answered by any
+                // server, even by one that has lost its leader.)
+                self.troubles
+                    .retain(|_, trouble| trouble.kind != FailureKind::Unavailable);
+            }
+            return;
+        };
+        match failure.kind {
+            // Answers, not troubles.
+            FailureKind::SessionGone
+            | FailureKind::Held
+            | FailureKind::LockDelayed
+            | FailureKind::Changed => {
                 self.troubles.remove(&doing);
             }
-            Err(failure) => match failure.kind {
-                // Answers, not troubles.
-                FailureKind::SessionGone
-                | FailureKind::Held
-                | FailureKind::LockDelayed
-                | FailureKind::Changed => {
-                    self.troubles.remove(&doing);
-                }
-                FailureKind::CheckMissing
-                | FailureKind::CheckCritical
-                | FailureKind::Denied
-                | FailureKind::Unavailable
-                | FailureKind::Refused => {
-                    let Failure { kind, message } = failure.clone();
-                    self.troubles.insert(
+            // Whether Consul is there is told by what must be answered; a watch is only a hint.
+            FailureKind::Unavailable if doing == Doing::Watching => {}
+            FailureKind::CheckMissing
+            | FailureKind::CheckCritical
+            | FailureKind::Denied
+            | FailureKind::Unavailable
+            | FailureKind::Refused => {
+                let Failure { kind, message } = failure.clone();
+                self.troubles.insert(
+                    doing,
+                    Trouble {
                         doing,
-                        Trouble {
-                            doing,
-                            kind,
-                            message,
-                        },
-                    );
-                }
-            },
+                        kind,
+                        message,
+                    },
+                );
+            }
         }
     }
 }

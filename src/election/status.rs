@@ -95,8 +95,12 @@ impl fmt::Display for Ending {
             Self::SessionGone => f.write_str(
                 "consul ended the session: its ttl ran out, a check went critical, or it was destroyed",
             ),
-            Self::KeyDeleted => f.write_str("the trigger key was deleted"),
-            Self::Unlocked => f.write_str("the trigger key was unlocked by somebody else"),
+            Self::KeyDeleted => f.write_str(
+                "the trigger key is gone: consul ended the session and deleted it, or somebody did",
+            ),
+            Self::Unlocked => f.write_str(
+                "the trigger key is no longer locked: consul ended the session, or somebody unlocked it",
+            ),
             Self::TakenBy(holder) => write!(f, "{} holds the lock", holder.value),
             Self::Blocked(blocker) => write!(f, "the address cannot be held here: {blocker}"),
             Self::Stopping => f.write_str("stopping"),

@@ -42,6 +42,13 @@ pub struct Observed {
     pub prefix: u8,
 }
 
+impl Observed {
+    /// Whether our address is up.
+    pub fn is_held(&self) -> bool {
+        self.vips.iter().any(|vip| vip.ours)
+    }
+}
+
 /// The interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSeen {
@@ -198,7 +205,7 @@ impl Reconciler {
     pub fn report(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> VipReport {
         VipReport {
             version: order.version,
-            held: seen.vips.iter().any(|vip| vip.ours),
+            held: seen.is_held(),
             blocker: self.blocker(now, seen),
         }
     }
@@ -213,8 +220,7 @@ impl Reconciler {
         if let VipTarget::HeldUntil(lease) = &order.target {
             at.push(lease.end());
             at.extend(self.announce.as_ref().map(Schedule::next));
-            let held = seen.vips.iter().any(|vip| vip.ours);
-            if held && lease.kernel_lifetime(self.refresh_at(lease)).is_some() {
+            if seen.is_held() && lease.kernel_lifetime(self.refresh_at(lease)).is_some() {
                 at.push(self.refresh_at(lease));
             }
         }

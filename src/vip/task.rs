@@ -55,6 +55,7 @@ pub async fn run<K: Kernel, C: Clock>(
         address,
         reconciler: Reconciler::new(address),
         blocker: None,
+        up: false,
     };
     loop {
         let order = *link.orders.borrow_and_update();
@@ -84,6 +85,8 @@ struct Task<'a> {
     address: IpAddr,
     reconciler: Reconciler,
     blocker: Option<Blocker>,
+    /// The address is up by our doing.
+    up: bool,
 }
 
 impl Task<'_> {
@@ -103,6 +106,7 @@ impl Task<'_> {
                     return Some(clock.now() + BLIND_PAUSE);
                 }
             };
+            self.log_missing(&seen);
             let now = clock.now();
             let Some(step) = self.reconciler.plan(now, order, &seen) else {
                 let report = self.reconciler.report(now, order, &seen);
@@ -121,7 +125,26 @@ impl Task<'_> {
         Some(clock.now() + BLIND_PAUSE)
     }
 
-    fn log(&self, step: Step, error: Option<&String>) {
+    /// An address that went without us: nobody else will say why the next line adds it again.
+    fn log_missing(&mut self, seen: &Observed) {
+        if self.up && !seen.is_held() {
+            self.up = false;
+            let Self { group, address, .. } = self;
+            warn!(
+                group,
+                %address,
+                "the address is gone: the kernel ended its lifetime because no confirm came in time, \
+                 or somebody removed it"
+            );
+        }
+    }
+
+    fn log(&mut self, step: Step, error: Option<&String>) {
+        match (step, error) {
+            (Step::Add { .. }, None) => self.up = true,
+            (Step::Remove { .. }, None) => self.up = false,
+            (_, _) => {}
+        }
         let Self { group, address, .. } = self;
         match (step, error) {
             (Step::Add { prefix, lifetime }, None) => {

@@ -400,7 +400,7 @@ fn deleted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
         .put("/v1/txn", &serde_json::to_string(&delete)?)?;
     daemon
         .log
-        .wait_for("the trigger key was deleted", mark, LIMIT)?;
+        .wait_for("the trigger key is gone", mark, LIMIT)?;
     until_up(host, false)?;
     let again = daemon.log.wait_for("*** LOCK ACQUIRED ***", mark, LIMIT)?;
     let waited = again.at - deleted_at;

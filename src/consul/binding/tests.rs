@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::consul::scripted::{Behavior, Server, access, answer};
+use crate::consul::tests::scripted::{Behavior, Server, access, answer};
 
 const GENEROUS: Duration = Duration::from_secs(10);
 

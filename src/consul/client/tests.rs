@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::consul::kv::Consistency;
-use crate::consul::scripted::{Behavior, Server, access, answer};
+use crate::consul::tests::scripted::{Behavior, Server, access, answer};
 use crate::election::call::{FailureKind, KeyRead};
 
 /// What a call gets; it must be back before [`GENEROUS`], which leaves a busy machine its time.
@@ -90,7 +90,7 @@ async fn bad_answers_are_failures_in_bounded_time() {
             "403",
             Behavior::Answer(answer(403, "Permission denied")),
             FailureKind::Denied,
-            "the token needs key_prefix",
+            "the token needs key \"<trigger key>\"",
         ),
         (
             "429",

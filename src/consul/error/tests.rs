@@ -237,7 +237,7 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
         ]
         .join("\n"),
         @r#"
-        cannot create session 'a': http://127.0.0.1:8500 answered 403: Permission denied; the token needs session_prefix "" { policy = "write" }
+        cannot create session 'a': http://127.0.0.1:8500 answered 403: Permission denied; the token needs session "<this node>" { policy = "write" }
         cannot read key 'k': http://127.0.0.1:8500 answered 403: ACL not found; consul does not know this token: check where it comes from
         cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing check 'vip-http' registration; register the check with this host's agent
         cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing node registration; consul does not know the agent's node yet
@@ -245,7 +245,7 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
         cannot read key 'k': http://127.0.0.1:8500 answered 503 Service Unavailable
         cannot ask the agent its name: http://127.0.0.1:8500 answered 404 Not Found; check that a consul agent listens there
         cannot read key 'k': http://127.0.0.1:8500 answered 400: Client sent an HTTP request to an HTTPS server; this port speaks TLS: write https:// in front of it
-        cannot acquire the lock: consul rolled it back: Permission denied; the token needs key_prefix "<trigger key>" { policy = "write" }
+        cannot acquire the lock: consul rolled it back: Permission denied; the token needs key "<trigger key>" { policy = "write" }
         TLS: invalid peer certificate: UnknownIssuer; the CA that signed consul's certificate is not trusted: name it in CONSUL_CACERT
         TLS: invalid peer certificate: Expired; consul's certificate has expired: renew it, or set this host's clock right
         TLS: invalid peer certificate: NotValidForName; consul's certificate is for another name: set CONSUL_TLS_SERVER_NAME to that

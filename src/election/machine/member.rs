@@ -166,6 +166,10 @@ impl Member {
             Turn::Lead(leading) => self.part = Part::Leading(leading),
             Turn::StandBy(standby, ending) => {
                 core.ending = Some(ending);
+                // The session may have died with it: find out now, not at the next renewal.
+                if let Attempt::Due(_) = self.session.renewal {
+                    self.session.renewal = Attempt::Due(now);
+                }
                 self.part = Part::Standby(standby);
             }
             Turn::SessionGone => return Some(self.session_gone(core, now)),

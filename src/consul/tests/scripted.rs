@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::consul::access::{Access, Endpoint, Tls};
 
 /// Returns how to reach these URLs, and nothing more.
-pub(super) fn access(endpoints: &[String]) -> Access {
+pub(in crate::consul) fn access(endpoints: &[String]) -> Access {
     Access {
         endpoints: endpoints
             .iter()
@@ -28,7 +28,7 @@ pub(super) fn access(endpoints: &[String]) -> Access {
 }
 
 /// Returns a whole answer.
-pub(super) fn answer(status: u16, body: &str) -> String {
+pub(in crate::consul) fn answer(status: u16, body: &str) -> String {
     format!(
         "HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -37,7 +37,7 @@ pub(super) fn answer(status: u16, body: &str) -> String {
 
 /// What a [`Server`] does to each connection.
 #[derive(Clone)]
-pub(super) enum Behavior {
+pub(in crate::consul) enum Behavior {
     /// Reads the request and says nothing.
     Silence,
     /// Says this and then nothing.
@@ -53,8 +53,8 @@ pub(super) enum Behavior {
 }
 
 /// A server with one trick. Its threads end with the process, or with the client's connections.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(in crate::consul) struct Server {
+    pub(in crate::consul) address: SocketAddr,
     seen: Arc<Seen>,
 }
 
@@ -66,7 +66,7 @@ struct Seen {
 }
 
 impl Server {
-    pub(super) fn start(behavior: Behavior) -> Self {
+    pub(in crate::consul) fn start(behavior: Behavior) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
@@ -82,19 +82,19 @@ impl Server {
         Self { address, seen }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::consul) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn requests(&self) -> usize {
+    pub(in crate::consul) fn requests(&self) -> usize {
         self.seen.requests.load(Ordering::SeqCst)
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::consul) fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
-    pub(super) fn last_head(&self) -> String {
+    pub(in crate::consul) fn last_head(&self) -> String {
         self.seen.head.lock().unwrap().clone()
     }
 }
