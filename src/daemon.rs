@@ -20,7 +20,7 @@ use crate::driver::{self, journal};
 use crate::election::lease::Terms;
 use crate::election::machine::Params;
 use crate::election::status::Outcome;
-use crate::election::target::{VipOrder, VipTarget};
+use crate::election::target::VipOrder;
 use crate::record::RecordFile;
 use crate::vip::kernel::LinkKernel;
 use crate::vip::task;
@@ -66,11 +66,14 @@ pub enum Error {
 ///
 /// When it cannot start, or ends before it was asked to.
 pub fn run(config: &Config) -> Result<(), Error> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(setup("the runtime"))?
-        .block_on(supervise(config))
+        .map_err(setup("the runtime"))?;
+    let ended = runtime.block_on(supervise(config));
+    // A name that is still being resolved is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn supervise(config: &Config) -> Result<(), Error> {
@@ -166,10 +169,7 @@ impl Member {
         let mut tasks = JoinSet::new();
         let link = match (netlink, group.vip.clone()) {
             (Some(netlink), Some(vip)) => {
-                let (orders, orders_seen) = watch::channel(VipOrder {
-                    version: 0,
-                    target: VipTarget::Absent,
-                });
+                let (orders, orders_seen) = watch::channel(VipOrder::FIRST);
                 let (reports, reports_seen) = watch::channel(None);
                 let runtime_directory = std::env::var("RUNTIME_DIRECTORY").ok();
                 let record = RecordFile::of(runtime_directory.as_deref(), &name);
@@ -203,12 +203,17 @@ impl Member {
             link,
             stopping,
         );
-        let outcome = driver.await;
+        tokio::pin!(driver);
+        let outcome = tokio::select! {
+            outcome = &mut driver => outcome,
+            // Without it nothing would be known of the address: better to start over.
+            Some(_) = tasks.join_next() => return Err(Error::Crashed(name.clone())),
+        };
         // The driver's end of the order channel is gone, so the VIP task takes the address off, if
         // that is still to be done, and ends.
         while let Some(done) = tasks.join_next().await {
             if done.is_err() {
-                return Err(Error::Crashed(name));
+                return Err(Error::Crashed(name.clone()));
             }
         }
         match outcome {

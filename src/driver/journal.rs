@@ -3,7 +3,7 @@
 use tracing::{error, info, warn};
 
 use crate::election::call::{FailureKind, LOCK_FLAG};
-use crate::election::status::{Doing, Phase, Status, Trouble};
+use crate::election::status::{Doing, Ending, Phase, Status, Trouble};
 use crate::election::time::Timestamp;
 
 /// Says, in the Go tool's words, that a key is not a lock, and what to do.
@@ -63,7 +63,7 @@ fn log_phase(group: &str, now: Timestamp, before: &Status, after: &Status) {
             let session = after.session.as_ref().map(tracing::field::display);
             info!(group, session, "session created, standing by");
         }
-        (Phase::Standby, Phase::Joining) => {
+        (Phase::Standby, Phase::Resigning) if after.ending == Some(Ending::SessionGone) => {
             let session = before.session.as_ref().map(tracing::field::display);
             info!(group, session, "consul ended the session, creating another");
         }

@@ -96,6 +96,16 @@ impl Terms {
             return self.ttl / 4;
         }
         let kernel = Duration::from_secs(self.kernel_lifetime(self.span()).unwrap_or(1));
+        if self.lock_delay >= STRICT_LOCK_DELAY {
+            // A confirm that takes longer leaves the kernel no whole second, and so no address.
+            let usable = self
+                .span()
+                .saturating_sub(KERNEL_LATENESS + Duration::from_secs(1));
+            return (self.lock_delay / 4)
+                .min(self.ttl / 4)
+                .min(kernel / 3)
+                .min(usable);
+        }
         (self.lock_delay / 4).min(self.ttl / 4).min(kernel / 3)
     }
 

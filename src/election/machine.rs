@@ -145,10 +145,7 @@ impl Machine {
     /// a report that says no address of ours is up.
     pub fn start(params: Params, now: Timestamp, seed: u64) -> (Self, Vec<Action>) {
         let vip = params.terms.is_managed().then_some(Vip {
-            order: VipOrder {
-                version: 0,
-                target: VipTarget::Absent,
-            },
+            order: VipOrder::FIRST,
             report: None,
         });
         let core = Core {
@@ -255,7 +252,7 @@ impl Machine {
         let core = &mut self.core;
         let next = match &mut self.role {
             Role::Clearing | Role::Stopped(_) => None,
-            Role::Preflight { read, backoff } => match read.take(op) {
+            Role::Preflight { read, backoff } => match read.answered_by(op) {
                 Some(_) => preflight_answered(core, now, read, backoff, result),
                 None => None,
             },

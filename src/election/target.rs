@@ -24,6 +24,14 @@ pub struct VipOrder {
     pub target: VipTarget,
 }
 
+impl VipOrder {
+    /// What is ordered before anything has happened.
+    pub const FIRST: Self = Self {
+        version: 0,
+        target: VipTarget::Absent,
+    };
+}
+
 /// What is true of the address, as the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VipReport {

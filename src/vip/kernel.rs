@@ -16,34 +16,45 @@ pub struct LinkKernel {
     netlink: Arc<Netlink>,
     changes: Changes,
     record: RecordFile,
-    /// Whether an earlier process of this boot has recorded that it added the address here.
-    recorded: bool,
+    /// Where the kernel does not mark addresses: whether an earlier process of this boot, or this
+    /// one, has added the address here.
+    added: bool,
+    marks: bool,
     link: Option<Link>,
+    /// Where the address was put: the interface may be renamed, or be another one by now.
+    placed: Option<Link>,
     announcer: Option<Announcer>,
 }
 
 impl LinkKernel {
     /// Watches the interface and the address; touches nothing.
     pub fn new(vip: config::Vip, netlink: Arc<Netlink>, record: RecordFile) -> Self {
-        let recorded = Record::now(&vip.interface, vip.address)
-            .is_ok_and(|own| record.read().is_some_and(|record| record == own));
+        let marks = marks_addresses();
+        let added = !marks
+            && Record::now(&vip.interface, vip.address)
+                .is_ok_and(|own| record.read().is_some_and(|record| record == own));
         let changes = netlink.changes();
-        Self {
+        let kernel = Self {
             vip,
             netlink,
             changes,
             record,
-            recorded,
+            added,
+            marks,
             link: None,
+            placed: None,
             announcer: None,
+        };
+        if !marks {
+            kernel.remember();
         }
+        kernel
     }
 
     /// An unmarked address is ours only where the kernel marks none: by our record, and by the
     /// lifetime that an administrator's address has not.
     fn is_ours(&self, address: &Address) -> bool {
-        address.is_ours()
-            || (address.protocol.is_none() && self.recorded && address.valid.is_some())
+        address.is_ours() || (!self.marks && self.added && address.valid.is_some())
     }
 
     /// Opens the packet socket ahead of time, and anew when the interface is another.
@@ -66,36 +77,60 @@ impl LinkKernel {
         self.link = link;
     }
 
-    fn remember(&mut self) {
-        if self.recorded {
-            return;
-        }
+    /// For the next process. Written ahead, because a disk may be slow, and a lease does not wait.
+    fn remember(&self) {
         let written = Record::now(&self.vip.interface, self.vip.address)
             .and_then(|record| self.record.write(&record));
-        match written {
-            Ok(()) => self.recorded = true,
-            Err(error) => warn!(
+        if let Err(error) = written {
+            warn!(
                 path = %self.record.path().display(),
                 %error,
-                "recording the address failed; on a kernel before 5.18 a restart after a crash will \
-                 take it for somebody else's"
-            ),
+                "recording the address failed, and this kernel (before 5.18) does not mark it: after \
+                 a crash, the next process will take it for somebody else's until it expires"
+            );
         }
+    }
+
+    /// Our address on the interface that it was put on, if that is not the one of the name now.
+    async fn stray(&self, link: Option<&Link>) -> Result<Option<(Link, Vec<Address>)>, String> {
+        let Some(placed) = &self.placed else {
+            return Ok(None);
+        };
+        if link.is_some_and(|link| link.index == placed.index) {
+            return Ok(None);
+        }
+        let mut addresses = self.netlink.addresses(placed).await.map_err(describe)?;
+        addresses.retain(|address| address.address == self.vip.address && self.is_ours(address));
+        Ok((!addresses.is_empty()).then(|| (placed.clone(), addresses)))
     }
 }
 
 impl Kernel for LinkKernel {
     async fn observe(&mut self) -> Result<Observed, String> {
-        let link = self
+        let named = self
             .netlink
             .link(&self.vip.interface)
             .await
             .map_err(describe)?;
-        let Some(found) = link.clone() else {
+        if let Some((placed, addresses)) = self.stray(named.as_ref()).await? {
+            // Not to be held there any more, and first of all to be taken off there.
+            self.prepare(Some(placed));
+            let ours = |address: &Address| VipSeen {
+                prefix: address.prefix,
+                ours: true,
+            };
+            let vips = addresses.iter().map(ours).collect();
+            return Ok(Observed {
+                link: None,
+                vips,
+                prefix: self.vip.prefix,
+            });
+        }
+        let Some(found) = named.clone() else {
             self.prepare(None);
             return Ok(Observed::default());
         };
-        self.prepare(link);
+        self.prepare(named);
         let addresses = self.netlink.addresses(&found).await.map_err(describe)?;
         let (vips, others): (Vec<Address>, Vec<Address>) = addresses
             .into_iter()
@@ -118,7 +153,9 @@ impl Kernel for LinkKernel {
 
     async fn apply(&mut self, step: Step) -> Result<(), String> {
         if matches!(step, Step::Add { .. }) {
-            self.remember();
+            // Before the kernel's answer, which may be lost.
+            self.placed = self.link.clone();
+            self.added = true;
         }
         let Some(link) = &self.link else {
             return Err(format!(
@@ -174,6 +211,21 @@ impl LinkKernel {
             Some(true) => NodeKind::Router,
             Some(false) | None => NodeKind::Host,
         }
+    }
+}
+
+/// Whether the kernel keeps `IFA_PROTO` (Linux 5.18). Where it does, no record is believed.
+fn marks_addresses() -> bool {
+    let Ok(kernel) = nix::sys::utsname::uname() else {
+        return false;
+    };
+    let release = kernel.release().to_string_lossy();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 18),
+        (_, _) => false,
     }
 }
 

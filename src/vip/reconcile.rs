@@ -142,6 +142,9 @@ impl Reconciler {
                 .map(|vip| Step::Remove { prefix: vip.prefix });
         };
         let Some(vip) = ours else {
+            if !seen.vips.is_empty() {
+                return None;
+            }
             let lifetime = lease.kernel_lifetime(now).filter(|_| self.may_act(now))?;
             return Some(Step::Add {
                 prefix: seen.prefix,
@@ -268,7 +271,9 @@ impl Reconciler {
         if !link.up {
             return Some(Blocker::InterfaceDown);
         }
-        if seen.vips.iter().any(|vip| !vip.ours) {
+        // Where we have put the address up, a copy by somebody else, or ours with its mark taken off,
+        // is no reason to let another host have it as well.
+        if self.lent.is_none() && !seen.vips.is_empty() && !seen.is_held() {
             return Some(Blocker::Foreign);
         }
         let (message, until) = self.refused.as_ref()?;

@@ -1,11 +1,13 @@
 //! Applier: makes the kernel's addresses match the newest order.
 //!
-//! One task per group. It is spawned by `main`, ends when the driver drops the order channel, and
-//! then takes the address off first. Aborted at any point it loses nothing but time: the kernel
-//! itself ends what it was given.
+//! One task per group. It is spawned by `daemon`, ends when the driver drops the order channel, and
+//! then takes the address off first; and by itself when the kernel cannot be looked at any more, upon
+//! which the process ends. Aborted at any point it loses nothing but time: the kernel itself ends
+//! what it was given.
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -19,7 +21,13 @@ use crate::vip::reconcile::{Observed, Reconciler, Step};
 const STEPS_PER_PASS: usize = 16;
 
 /// How long to wait for a kernel that cannot even be looked at.
-const BLIND_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+const BLIND_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often such a kernel is waited for, before the process is better started anew.
+const BLIND_LIMIT: u32 = 50;
+
+/// How often the address is taken off at the end; the process leaves before this is used up.
+const LAST_PASSES: u32 = 100;
 
 /// The kernel, as far as one virtual IP on one interface goes.
 pub trait Kernel: Send {
@@ -56,8 +64,10 @@ pub async fn run<K: Kernel, C: Clock>(
         reconciler: Reconciler::new(address),
         blocker: None,
         up: false,
+        blind: 0,
+        failure: None,
     };
-    loop {
+    while task.blind < BLIND_LIMIT {
         let order = *link.orders.borrow_and_update();
         let wake_at = task.pass(&mut kernel, &clock, &link, &order).await;
         let sleep = async {
@@ -73,11 +83,18 @@ pub async fn run<K: Kernel, C: Clock>(
         }
     }
     let version = link.orders.borrow().version + 1;
-    let order = VipOrder {
-        version,
-        target: VipTarget::Absent,
-    };
-    task.pass(&mut kernel, &clock, &link, &order).await;
+    let target = VipTarget::Absent;
+    let order = VipOrder { version, target };
+    for _ in 0..LAST_PASSES {
+        let wake_at = task.pass(&mut kernel, &clock, &link, &order).await;
+        let off = |report: &VipReport| report.version == version && !report.held;
+        if link.reports.borrow().as_ref().is_some_and(off) {
+            return;
+        }
+        clock
+            .sleep_until(wake_at.unwrap_or_else(|| clock.now() + BLIND_PAUSE))
+            .await;
+    }
 }
 
 struct Task<'a> {
@@ -87,6 +104,10 @@ struct Task<'a> {
     blocker: Option<Blocker>,
     /// The address is up by our doing.
     up: bool,
+    /// How often in a row the kernel could not be looked at.
+    blind: u32,
+    /// The last failure that was logged.
+    failure: Option<String>,
 }
 
 impl Task<'_> {
@@ -102,10 +123,14 @@ impl Task<'_> {
             let seen = match kernel.observe().await {
                 Ok(seen) => seen,
                 Err(error) => {
-                    error!(group = self.group, error, "looking at the interface failed");
+                    self.blind += 1;
+                    if self.is_new_failure(Some(&error)) {
+                        error!(group = self.group, error, "looking at the interface failed");
+                    }
                     return Some(clock.now() + BLIND_PAUSE);
                 }
             };
+            self.blind = 0;
             self.log_missing(&seen);
             let now = clock.now();
             let Some(step) = self.reconciler.plan(now, order, &seen) else {
@@ -139,7 +164,17 @@ impl Task<'_> {
         }
     }
 
+    /// Failures are repeated many times a second, and said once.
+    fn is_new_failure(&mut self, failure: Option<&String>) -> bool {
+        let new = failure.is_some() && self.failure.as_ref() != failure;
+        self.failure = failure.cloned();
+        new
+    }
+
     fn log(&mut self, step: Step, error: Option<&String>) {
+        if !self.is_new_failure(error) && error.is_some() {
+            return;
+        }
         match (step, error) {
             (Step::Add { .. }, None) => self.up = true,
             (Step::Remove { .. }, None) => self.up = false,

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const VIP: &str = "10.77.0.200";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 15] = [
+    let tests: [(&str, Test); 16] = [
         (
             "a_missing_capability_is_named_before_consul_is_touched",
             missing_capability,
@@ -52,6 +52,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             interface_down,
         ),
         ("an_interface_that_is_gone_is_waited_for", interface_gone),
+        (
+            "an_address_on_a_renamed_interface_is_taken_off_there",
+            interface_renamed,
+        ),
         ("a_key_that_somebody_writes_over_is_set_right", overwritten),
         ("a_key_that_somebody_deletes_costs_a_lock_delay", deleted),
         (
@@ -366,6 +370,31 @@ fn interface_gone(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     host.namespace().ip(&["link", "set", "eth9", "up"])?;
     host.namespace().ip(&["link", "set", "eth8", "up"])?;
     until_up(host, true)
+}
+
+fn interface_renamed(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
+    let daemon = lead(host, &["--lock-delay=20s", "--ttl=20s"])?;
+    let mark = daemon.log.len();
+    // The kernel would keep it for 15 s, and the lock is given up cleanly.
+    host.namespace().ip(&["link", "set", "eth0", "down"])?;
+    daemon.log.wait_for("address removed", mark, LIMIT)?;
+    host.namespace().ip(&["link", "set", "eth0", "up"])?;
+    daemon.log.wait_for("address added", mark, LIMIT)?;
+    let mark = daemon.log.len();
+    host.namespace()
+        .ip(&["link", "set", "eth0", "name", "lan0"])?;
+    daemon.log.wait_for("address removed", mark, LIMIT)?;
+    assert_eq!(shown(host)?, Vec::<String>::new());
+    daemon
+        .log
+        .wait_for("the interface does not exist", mark, LIMIT)?;
+    until("the lock to be given up", LIMIT, || {
+        match host.agent().key(cluster.key()) {
+            Ok(Some(key)) if key.session.is_none() && key.value.is_none() => Ok(()),
+            key => Err(format!("{key:?}")),
+        }
+    })?;
+    Ok(())
 }
 
 fn overwritten(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {

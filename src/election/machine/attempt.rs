@@ -14,8 +14,8 @@ pub(super) enum Attempt {
 }
 
 impl Attempt {
-    /// Takes the answer named `op` if this is what waits for it. The caller says when the next is due.
-    pub(super) fn take(&self, op: OpId) -> Option<Pending> {
+    /// Returns the request if `op` answers it. The caller then says when the next is due.
+    pub(super) fn answered_by(&self, op: OpId) -> Option<Pending> {
         match self {
             Self::Sent(pending) if pending.op == op => Some(*pending),
             Self::Sent(_) | Self::Due(_) => None,

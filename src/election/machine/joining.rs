@@ -67,7 +67,7 @@ impl Joining {
         op: OpId,
         result: Result<Answer, Failure>,
     ) -> Option<Role> {
-        let sent = self.attempt.take(op)?;
+        let sent = self.attempt.answered_by(op)?;
         core.note(Doing::Joining, &result);
         self.attempt = match result {
             Ok(Answer::Created(session)) => {
@@ -109,6 +109,7 @@ impl Joining {
 
 fn joined(core: &mut Core, now: Timestamp, session: SessionId, renew_at: Timestamp) -> Role {
     core.sessions += 1;
+    core.troubles.clear();
     if core.stopping {
         return Role::Resigning(Resigning::holding_nothing(session, now));
     }

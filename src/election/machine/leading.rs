@@ -74,11 +74,11 @@ impl Leading {
         own: &SessionId,
         result: Result<Answer, Failure>,
     ) -> Option<Turn> {
-        if let Some(sent) = self.confirm.take(op) {
+        if let Some(sent) = self.confirm.answered_by(op) {
             core.note(Doing::Reading, &result);
             return self.confirmed(core, now, sent.issued_at, own, result);
         }
-        self.restore.as_ref()?.take(op)?;
+        self.restore.as_ref()?.answered_by(op)?;
         core.note(Doing::Locking, &result);
         // Whether it worked, the next confirm will say.
         self.restore = Some(Attempt::Due(now + RESTORE_PAUSE));

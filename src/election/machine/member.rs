@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::joining::Joining;
 use super::leading::Leading;
 use super::resigning::Resigning;
 use super::standby::Standby;
@@ -90,7 +89,7 @@ impl Member {
             into.extend(self.watch.attempt.deadline(DeadlineReason::Retry));
         }
         match &self.part {
-            Part::Standby(standby) => into.extend(standby.deadline(core)),
+            Part::Standby(standby) => standby.deadlines(core, into),
             Part::Leading(leading) => leading.deadlines(into),
         }
     }
@@ -118,7 +117,7 @@ impl Member {
                 // The lock may well be ours still: a proof will make us lead again.
                 core.ending = Some(Ending::LeaseExpired);
                 self.part = Part::Standby(Standby::in_doubt(now));
-                None
+                self.next_role(core, now)
             }
             Part::Leading(_) if core.stopping => {
                 core.ending = Some(Ending::Stopping);
@@ -130,9 +129,11 @@ impl Member {
                 Some(Role::Resigning(Resigning::holding_the_lock(session)))
             }
             Part::Standby(standby) if core.stopping && standby.may_hold() => {
+                core.ending = Some(Ending::Stopping);
                 Some(Role::Resigning(Resigning::holding_the_lock(session)))
             }
             Part::Standby(_) if core.stopping => {
+                core.ending = Some(Ending::Stopping);
                 Some(Role::Resigning(Resigning::holding_nothing(session, now)))
             }
             Part::Standby(_) => None,
@@ -146,11 +147,11 @@ impl Member {
         op: OpId,
         result: Result<Answer, Failure>,
     ) -> Option<Role> {
-        if let Some(sent) = self.session.renewal.take(op) {
+        if let Some(sent) = self.session.renewal.answered_by(op) {
             core.note(Doing::Renewing, &result);
             return self.renewed(core, now, sent.issued_at, result);
         }
-        if let Some(sent) = self.watch.attempt.take(op) {
+        if let Some(sent) = self.watch.attempt.answered_by(op) {
             core.note(Doing::Watching, &result);
             self.watched(core, now, sent.issued_at, result);
             return None;
@@ -198,11 +199,11 @@ impl Member {
         None
     }
 
+    /// Destroyed all the same: should the news be false, a session that lives on would keep the lock
+    /// from everybody, us included.
     fn session_gone(&self, core: &mut Core, now: Timestamp) -> Role {
-        if let Part::Leading(_) = self.part {
-            core.ending = Some(Ending::SessionGone);
-        }
-        Role::Joining(Joining::new(now))
+        core.ending = Some(Ending::SessionGone);
+        Role::Resigning(Resigning::holding_nothing(self.session.id.clone(), now))
     }
 
     /// A stale read never decides anything: it makes us look.
@@ -223,7 +224,9 @@ impl Member {
         let news = key.index > self.watch.index;
         let restored = key.index < self.watch.index;
         self.watch.index = key.index.max(1);
-        self.watch.attempt = Attempt::Due(if news { now } else { sent_at + WATCH_PACE });
+        // While there is no key, every write to any other key wakes the watch.
+        let at_once = news && key.entry.is_some();
+        self.watch.attempt = Attempt::Due(if at_once { now } else { sent_at + WATCH_PACE });
         match &mut self.part {
             Part::Standby(standby) if news => standby.hinted(now, &self.session.id, &key),
             Part::Standby(standby) if restored => standby.doubt(now),

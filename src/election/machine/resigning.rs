@@ -19,7 +19,9 @@ pub(super) struct Resigning {
     pub(super) session: SessionId,
     step: Step,
     backoff: Backoff,
+    /// Since the process has been stopping.
     tries: u32,
+    hurried: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Resigning {
             step: Step::AddressOff,
             backoff: Backoff::default(),
             tries: 0,
+            hurried: false,
         }
     }
 
@@ -49,6 +52,7 @@ impl Resigning {
             step,
             backoff: Backoff::default(),
             tries: 0,
+            hurried: false,
         }
     }
 
@@ -64,6 +68,13 @@ impl Resigning {
     pub(super) fn next_role(&mut self, core: &Core, now: Timestamp) -> Option<Role> {
         if matches!(self.step, Step::AddressOff) && core.vip_is_off() {
             self.step = Step::Release(Attempt::Due(now));
+        }
+        if core.stopping && !self.hurried {
+            self.hurried = true;
+            self.tries = 0;
+            if let Step::Destroy(Attempt::Due(_)) = self.step {
+                self.step = Step::Destroy(Attempt::Due(now));
+            }
         }
         None
     }
@@ -95,7 +106,7 @@ impl Resigning {
         match &self.step {
             Step::AddressOff => None,
             Step::Release(attempt) => {
-                attempt.take(op)?;
+                attempt.answered_by(op)?;
                 core.note(Doing::Locking, &result);
                 // Whatever was answered: destroying the session gives the lock up too, with Consul's
                 // lock-delay in front of the next leader.
@@ -103,7 +114,7 @@ impl Resigning {
                 None
             }
             Step::Destroy(attempt) => {
-                attempt.take(op)?;
+                attempt.answered_by(op)?;
                 core.note(Doing::Leaving, &result);
                 let gone = match &result {
                     Ok(_) => true,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::leading::Leading;
 use super::member::Turn;
 use super::{CALL_TIMEOUT, Core, DeadlineReason};
@@ -17,6 +18,9 @@ use crate::election::time::Timestamp;
 /// Added to every wait for another's lease to end.
 const WAIT_EXTRA: Duration = Duration::from_millis(10);
 
+/// How soon a question for a holder's lock-delay that was not answered is asked again.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
+
 /// How soon an acquire that Consul delays is tried again.
 const LOCK_DELAY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -28,8 +32,12 @@ pub(super) struct Standby {
     backoff: Backoff,
     /// An unclean ending, and when it was first proven.
     abandoned: Option<(u64, Timestamp)>,
-    /// The holder whose lock-delay was asked for.
+    /// The holder whose lock-delay is being asked for, until there is an answer.
+    asking: Option<Asking>,
+    /// The holder whose lock-delay is known.
     asked: Option<SessionId>,
+    /// A proof that is older than this hint proves nothing.
+    hint: u64,
     /// An acquire of ours may have been carried out, or may be yet.
     may_hold: bool,
 }
@@ -46,7 +54,13 @@ enum Request {
     Proof,
     Mark,
     Acquire { index: u64 },
-    Ask(SessionId),
+}
+
+/// The question for a holder's lock-delay, which stands in no other request's way.
+#[derive(Debug)]
+struct Asking {
+    holder: SessionId,
+    attempt: Attempt,
 }
 
 impl Standby {
@@ -58,7 +72,9 @@ impl Standby {
             not_before: now,
             backoff: Backoff::default(),
             abandoned: None,
+            asking: None,
             asked: None,
+            hint: 0,
             may_hold: false,
         }
     }
@@ -99,28 +115,31 @@ impl Standby {
         }
     }
 
-    pub(super) fn deadline(&self, core: &Core) -> Option<(Timestamp, DeadlineReason)> {
-        self.wanted(core).map(|(at, reason, _)| (at, reason))
+    pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
+        into.extend(self.wanted(core).map(|(at, reason, _)| (at, reason)));
+        let asking = self.asking.as_ref();
+        into.extend(asking.and_then(|asking| asking.attempt.deadline(DeadlineReason::Retry)));
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
+        if let Some(Asking { holder, attempt }) = &mut self.asking {
+            attempt.send_if_due(core, now, CALL_TIMEOUT, || {
+                Call::SessionLockDelay(holder.clone())
+            });
+        }
         let Some((at, _, request)) = self.wanted(core) else {
             return;
         };
         if now < at {
             return;
         }
-        let call = match &request {
+        let call = match request {
             Request::Proof => Call::Read,
             Request::Mark => Call::MarkVacant,
             Request::Acquire { index } => Call::Acquire {
                 session: own.clone(),
-                index: *index,
+                index,
             },
-            Request::Ask(holder) => {
-                self.asked = Some(holder.clone());
-                Call::SessionLockDelay(holder.clone())
-            }
         };
         self.under_way = Some((core.call(now, CALL_TIMEOUT, call), request));
     }
@@ -136,9 +155,6 @@ impl Standby {
         match &self.view {
             View::Unknown => retry(Request::Proof),
             View::Known(KeyState::Missing) if can_hold => retry(Request::Mark),
-            View::Known(KeyState::Held { by, .. }) if self.asked.as_ref() != Some(by) => {
-                retry(Request::Ask(by.clone()))
-            }
             View::Known(KeyState::Released { index }) if can_hold => {
                 let at = at.max(core.campaign_after);
                 Some((
@@ -181,34 +197,54 @@ impl Standby {
         {
             self.abandoned = Some((*index, now));
         }
+        self.know(now, state);
+    }
+
+    fn know(&mut self, now: Timestamp, state: KeyState) {
+        if let KeyState::Held { by, .. } = &state
+            && self.asked.as_ref() != Some(by)
+            && self
+                .asking
+                .as_ref()
+                .is_none_or(|asking| asking.holder != *by)
+        {
+            let attempt = Attempt::Due(now);
+            self.asking = Some(Asking {
+                holder: by.clone(),
+                attempt,
+            });
+        }
         self.view = View::Known(state);
     }
 
     /// Takes in what a watch saw, which may be old, and which somebody may have undone since.
     pub(super) fn hinted(&mut self, now: Timestamp, own: &SessionId, key: &KeyRead) {
-        match self.under_way {
-            // Its answer says more.
-            Some((_, Request::Mark | Request::Acquire { .. })) => return,
-            // Its answer may be older than this.
-            Some((_, Request::Proof | Request::Ask(_))) | None => self.under_way = None,
+        self.hint = key.index;
+        if self.under_way.is_some() {
+            // Its answer says more; a proof that turns out to be older is read again.
+            return;
         }
-        self.not_before = now;
         let state = KeyState::of(key.entry.as_ref());
-        self.view = match state.clone() {
-            KeyState::Missing => View::Unknown,
-            // An acquire of ours that was never answered has been carried out: to be proven.
-            KeyState::Held { by, .. } if by == *own => View::Unknown,
+        let free = matches!(state, KeyState::Released { .. });
+        match state {
+            // To be proven; the second is an acquire of ours that was never answered.
+            KeyState::Missing => self.view = View::Unknown,
+            KeyState::Held { ref by, .. } if by == own => self.view = View::Unknown,
             KeyState::Abandoned { index }
                 if self.abandoned.is_none_or(|(seen, _)| seen != index) =>
             {
-                View::Unknown
+                self.view = View::Unknown;
             }
             // The acquire checks the index; the others are only shown.
             KeyState::Abandoned { .. }
             | KeyState::Held { .. }
             | KeyState::Released { .. }
-            | KeyState::NotALock { .. } => View::Known(state),
-        };
+            | KeyState::NotALock { .. } => self.know(now, state),
+        }
+        if free {
+            // Somebody has just been able to write: no reason to pause any longer.
+            self.not_before = now;
+        }
     }
 
     /// Forgets what was known.
@@ -227,6 +263,25 @@ impl Standby {
         own: &SessionId,
         result: Result<Answer, Failure>,
     ) -> Option<Turn> {
+        if let Some(Asking { holder, attempt }) = &mut self.asking
+            && attempt.answered_by(op).is_some()
+        {
+            // Without the right to know it, the own lock-delay has to do.
+            let known = match result {
+                Ok(Answer::LockDelay(lock_delay)) => Some(lock_delay.unwrap_or_default()),
+                Err(failure) if failure.kind == FailureKind::Denied => Some(Duration::ZERO),
+                Ok(_) | Err(_) => None,
+            };
+            match known {
+                Some(lock_delay) => {
+                    core.others_lock_delay = core.others_lock_delay.max(lock_delay);
+                    self.asked = Some(holder.clone());
+                    self.asking = None;
+                }
+                None => *attempt = Attempt::Due(now + jitter(ASK_PAUSE, &mut core.rng)),
+            }
+            return None;
+        }
         if self
             .under_way
             .as_ref()
@@ -250,12 +305,6 @@ impl Standby {
                 core.note(Doing::Locking, &result);
                 self.acquired(core, now, sent, result)
             }
-            Request::Ask(_) => {
-                if let Ok(Answer::LockDelay(Some(lock_delay))) = result {
-                    core.others_lock_delay = core.others_lock_delay.max(lock_delay);
-                }
-                None
-            }
         }
     }
 
@@ -271,12 +320,18 @@ impl Standby {
             self.not_before = now + self.backoff.next(&mut core.rng);
             return None;
         };
-        self.backoff.reset();
+        if key.index < std::mem::take(&mut self.hint) {
+            self.not_before = now;
+            return None;
+        }
         let state = KeyState::of(key.entry.as_ref());
         if let KeyState::Held { by, .. } = &state
             && by == own
         {
             return self.lead(core, now, sent);
+        }
+        if let KeyState::Held { .. } = state {
+            self.backoff.reset();
         }
         self.prove(now, state);
         Some(Turn::Seen(key.index))

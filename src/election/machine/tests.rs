@@ -356,6 +356,44 @@ fn the_wait_starts_over_when_the_key_has_changed() {
 }
 
 #[test]
+fn writes_to_other_keys_do_not_keep_a_standby_from_looking() {
+    let mut bench = Bench::standby(Terms::managed(D, T));
+    bench.answer_read(held(6, "theirs"));
+    bench.answer("Watch", Ok(Answer::Key(missing(7))));
+    for index in 8..20 {
+        bench.pass(ms(200));
+        bench.answer("Watch", Ok(Answer::Key(missing(index))));
+    }
+    let reads = bench
+        .under_way
+        .iter()
+        .filter(|(_, call)| *call == Call::Read)
+        .count();
+    assert_eq!(
+        reads, 1,
+        "one proof is under way, and is not given up for another"
+    );
+    bench.answer_read(missing(7));
+    bench.answer_read(missing(20));
+    assert!(bench.asks("MarkVacant"));
+}
+
+#[test]
+fn a_lock_delay_that_was_asked_for_in_vain_is_asked_for_again() {
+    let mut bench = Bench::standby(Terms::managed(D, T));
+    bench.answer_read(held(6, "theirs"));
+    bench.answer("SessionLockDelay", Err(failure(FailureKind::Unavailable)));
+    bench.answer("Watch", Ok(Answer::Key(missing(7))));
+    bench.pass(ms(1000));
+    bench.answer("SessionLockDelay", Ok(Answer::LockDelay(Some(ms(8000)))));
+    bench.answer_read(missing(7));
+    bench.answer("MarkVacant", Ok(Answer::Done));
+    bench.answer_read(abandoned(8));
+    bench.pass(ms(8000));
+    assert!(!bench.asks("Acquire"));
+}
+
+#[test]
 fn the_wait_is_the_longer_of_both_lock_delays() {
     let mut bench = Bench::standby(Terms::managed(D, T));
     bench.answer_read(held(6, "theirs"));
@@ -451,7 +489,11 @@ fn a_session_gone_is_the_end_of_leading_at_once() {
     let mut bench = Bench::leader(Terms::managed(ms(9000), T));
     bench.pass(ms(3400));
     bench.answer("RenewSession", Err(failure(FailureKind::SessionGone)));
-    assert_eq!(bench.machine.status().phase, Phase::Joining);
+    assert_eq!(bench.machine.status().phase, Phase::Resigning);
+    assert!(
+        bench.asks("DestroySession"),
+        "should the news be false, it must not keep the lock"
+    );
     assert_eq!(bench.machine.status().ending, Some(Ending::SessionGone));
     assert_eq!(bench.machine.vip_order().unwrap().target, VipTarget::Absent);
 }

@@ -99,7 +99,11 @@ impl World {
         match step {
             Step::Add { .. } if self.refuses => return Err("no".to_owned()),
             Step::Add { lifetime, .. } | Step::Refresh { lifetime, .. } => {
-                assert!(!self.foreign, "somebody else's address is never touched");
+                let adds = matches!(step, Step::Add { .. });
+                assert!(
+                    !(adds && self.foreign),
+                    "somebody else's address is never touched"
+                );
                 self.ours_until = Some(self.now + Duration::from_secs(lifetime) + KERNEL_LATENESS);
             }
             Step::Remove { prefix } => {
@@ -278,6 +282,25 @@ fn what_blocks_the_address_is_reported_and_ours_taken_off() {
     world.foreign = true;
     world.settle();
     assert_eq!(world.report().blocker, Some(Blocker::Foreign));
+}
+
+#[test]
+fn a_copy_by_somebody_else_is_no_reason_to_let_another_host_have_it_too() {
+    let mut world = World::new();
+    world.hold(strict());
+    world.foreign = true;
+    world.settle();
+    assert!(world.report().held && world.report().blocker.is_none());
+    // Somebody has replaced ours.
+    world.ours_until = None;
+    world.pass(ms(100));
+    assert_eq!(world.report().blocker, None);
+    world.let_go();
+    assert_eq!(
+        world.report().blocker,
+        Some(Blocker::Foreign),
+        "but no reason to campaign"
+    );
 }
 
 #[test]
