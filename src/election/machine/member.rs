@@ -200,7 +200,8 @@ impl Member {
     }
 
     /// Destroyed all the same: should the news be false, a session that lives on would keep the lock
-    /// from everybody, us included.
+    /// from everybody, us included. The address need not be off first: unlike a release, the end of a
+    /// session leaves its lock-delay behind, and the lease is over before that.
     fn session_gone(&self, core: &mut Core, now: Timestamp) -> Role {
         core.ending = Some(Ending::SessionGone);
         Role::Resigning(Resigning::holding_nothing(self.session.id.clone(), now))

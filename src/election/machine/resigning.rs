@@ -44,7 +44,7 @@ impl Resigning {
         }
     }
 
-    /// Starts with the session, which holds nothing.
+    /// Starts with the session, which holds nothing, or is said to be gone.
     pub(super) fn holding_nothing(session: SessionId, now: Timestamp) -> Self {
         let step = Step::Destroy(Attempt::Due(now));
         Self {
