@@ -19,8 +19,10 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("role-linger") => inside(|| {
-            std::thread::park();
-            Ok(0)
+            loop {
+                // Returns at once where something before has left its wake-up behind.
+                std::thread::park();
+            }
         }),
         Some("role-exit") => inside(|| Ok(7)),
         Some("role-reap") => inside(reaped),
