@@ -18,7 +18,9 @@ pub mod process;
 
 pub mod witness;
 
+pub mod clock;
 pub mod history;
+pub mod random;
 pub mod time;
 pub mod worker;
 
