@@ -12,6 +12,7 @@ pub mod parts;
 
 pub mod runner;
 
+pub mod chaos;
 pub mod cluster;
 pub mod drill;
 pub mod process;
