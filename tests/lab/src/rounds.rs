@@ -91,8 +91,8 @@ fn rounds(
     screen.good(&format!("{leader} leads"));
     let mut good = true;
     while Instant::now() < end {
-        let outcome = chaos::run(cluster, &deck.deal(), &leader, |faults| {
-            screen.fault(&describe(faults, &leader));
+        let outcome = chaos::run(cluster, &deck.deal(), &leader, |faults, leader| {
+            screen.fault(&describe(faults, leader));
         })?;
         tally.add(&outcome);
         report(screen, &outcome);

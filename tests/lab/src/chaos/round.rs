@@ -36,12 +36,12 @@ impl Outcome {
 }
 
 /// Does `faults` to a settled cluster with this `leader`, each by its script, and waits until it is
-/// well again. `tell` hears to whom, when that is known.
+/// well again. `tell` hears to whom, and who leads, when that is known.
 pub fn run(
     cluster: &mut Cluster,
     faults: &[Fault],
     leader: &str,
-    tell: impl FnOnce(&[(Kind, String)]),
+    tell: impl FnOnce(&[(Kind, String)], &str),
 ) -> Result<Outcome, Error> {
     let both = |fault: &Fault| fault.kind == Kind::PartitionOfBothLeaders;
     let leader = if faults.iter().any(both) {
@@ -53,7 +53,7 @@ pub fn run(
         .iter()
         .map(|fault| (fault.kind, name(cluster, fault.target, &leader)))
         .collect();
-    tell(&named);
+    tell(&named, &leader);
     let start = Instant::now();
     let impossible = carry_out(cluster, &timetable(faults), &named, start)?;
     let settled = recover(cluster);
