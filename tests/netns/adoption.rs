@@ -11,11 +11,9 @@ use vip_lab::time::until;
 use vip_lab::witness::{AddressEvent, Change};
 
 use crate::DAEMON;
+use crate::alone::LIMIT;
 
 type Test = fn(&mut Cluster, &str) -> Result<(), Box<dyn Error>>;
-
-/// Longer than anything takes on a busy machine; nothing here waits it out.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// How late the kernel removes an address at most.
 const KERNEL_LATENESS: Duration = Duration::from_millis(1300);
@@ -24,41 +22,32 @@ const KERNEL_LATENESS: Duration = Duration::from_millis(1300);
 const FREEZE: Duration = Duration::from_secs(25);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, u8, Option<u64>, Test); 4] = [
+    let tests: [(&str, Option<u64>, Test); 3] = [
         (
             "a_killed_daemon_that_is_restarted_leads_on_and_nobody_notices",
-            3,
             Some(200),
             restarted,
         ),
         (
             "the_kernel_removes_the_address_of_a_killed_daemon",
-            3,
             None,
             not_restarted,
         ),
         (
             "a_frozen_leader_is_replaced_and_stands_by_when_it_wakes",
-            3,
             None,
             frozen,
         ),
-        (
-            "a_second_daemon_for_a_group_is_refused_and_the_first_goes_on",
-            1,
-            None,
-            second,
-        ),
     ];
-    let trial = |(name, hosts, restart, test): (&str, u8, Option<u64>, Test)| {
-        Trial::test(name, move || run(hosts, restart, test))
+    let trial = |(name, restart, test): (&str, Option<u64>, Test)| {
+        Trial::test(name, move || run(restart, test))
     };
     tests.map(trial).into()
 }
 
-fn run(hosts: u8, restart: Option<u64>, test: Test) -> Result<(), Failed> {
+fn run(restart: Option<u64>, test: Test) -> Result<(), Failed> {
     let program = Program::manager(DAEMON).args(["--log-level=debug"]);
-    let setup = Setup::new().hosts(hosts).daemon(program);
+    let setup = Setup::new().daemon(program);
     let setup = match restart {
         Some(after) => setup.supervised(Duration::from_millis(after)),
         None => setup,
@@ -138,33 +127,6 @@ fn frozen(cluster: &mut Cluster, leader: &str) -> Result<(), Box<dyn Error>> {
     let standing_by = cluster.host(leader)?.log();
     standing_by.wait_for("standing by", mark, LIMIT)?;
     assert_eq!(cluster.overlap(start..Instant::now())?, Duration::ZERO);
-    Ok(())
-}
-
-fn second(cluster: &mut Cluster, leader: &str) -> Result<(), Box<dyn Error>> {
-    let before = lock(cluster, leader)?;
-    let host = cluster.host(leader)?;
-    let (process, events) = (host.daemon().id(), cluster.addresses().events()?.len());
-    let mut command = host.command(DAEMON);
-    let config = host.directory().join("vip-manager.yml");
-    command
-        .args(["--manage-vip", "--addr=127.0.0.1:8500"])
-        .arg(format!("--vip-manager-config={}", config.display()));
-    let log = Log::default();
-    let mut second = Process::start(command, &log, &host.directory().join("second.log"))?;
-    let status = second.wait(LIMIT)?;
-    let first = process.ok_or("the first does not run")?;
-    log.wait_for("another vip-elector", 0, LIMIT)?;
-    let said = log.tail(20);
-    assert!(!status.success(), "{status}: {said}");
-    assert!(said.contains(&format!("(process {first})")), "{said}");
-    assert!(said.contains(cluster.key()), "{said}");
-    assert!(said.contains("stop that one first"), "{said}");
-    // Past the end of the lease that the first had then.
-    std::thread::sleep(Duration::from_secs(4));
-    assert_eq!(before, lock(cluster, leader)?);
-    assert_eq!(cluster.host(leader)?.daemon().id(), process);
-    assert_eq!(cluster.addresses().events()?.split_off(events), []);
     Ok(())
 }
 

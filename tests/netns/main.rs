@@ -4,10 +4,12 @@
 //! events, a client, and Consul's HTTP API.
 
 mod adoption;
+mod alone;
 mod companion;
 mod daemon;
 mod endings;
 mod managed;
+mod remembered;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         .chain(adoption::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
+        .chain(remembered::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)

@@ -103,9 +103,10 @@ fn rounds(
 }
 
 fn describe(faults: &[(Kind, String)], leader: &str) -> String {
-    let one = |(kind, host): &(Kind, String)| {
-        let role = if host == leader { ", which leads" } else { "" };
-        format!("{kind}: {host}{role}")
+    let one = |(kind, host): &(Kind, String)| match (kind.is_of_one_host(), host == leader) {
+        (false, _) => kind.to_string(),
+        (true, true) => format!("{kind}: {host}, which leads"),
+        (true, false) => format!("{kind}: {host}"),
     };
     faults.iter().map(one).collect::<Vec<_>>().join(" + ")
 }

@@ -239,6 +239,18 @@ impl Kind {
         }
     }
 
+    /// Returns whether it is done to one host, and not to all or to the lock.
+    pub fn is_of_one_host(self) -> bool {
+        !matches!(
+            self,
+            Self::ServersTogether
+                | Self::ServersInTurn
+                | Self::KeyDeleted
+                | Self::KeyOverwritten
+                | Self::SessionDestroyed
+        )
+    }
+
     pub(super) fn meddles_with(self) -> &'static [Part] {
         match self {
             Self::KillSupervised
