@@ -143,7 +143,7 @@ fn verdict(
         .map(|host| host.daemon().restarts())
         .sum();
     format!(
-        "seed {seed}: {} faults in {} s, overlap {}; supervisors started {restarts} daemons again",
+        "seed {seed}: {} faults in {} s, overlap {}; restarts by supervisors: {restarts}",
         tally.faults(),
         took.as_secs(),
         milliseconds(overlap)

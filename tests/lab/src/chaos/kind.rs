@@ -192,7 +192,7 @@ impl Kind {
             Self::KillSupervised => vec![(0, Deed::Strike), (3_000, Deed::Wait)],
             Self::Kill => vec![(0, Deed::Kill), (6_000, Deed::Start)],
             Self::FreezePastLease => vec![(0, Deed::Freeze), (5_000, Deed::Thaw)],
-            Self::FreezePastSession => vec![(0, Deed::Freeze), (27_000, Deed::Thaw)],
+            Self::FreezePastSession => vec![(0, Deed::Freeze), (32_000, Deed::Thaw)],
             Self::Crash => vec![(0, Deed::Crash), (12_000, Deed::Reboot)],
             Self::Partition | Self::PartitionOfBothLeaders => cable(Deed::Partition),
             Self::Deaf => cable(Deed::Degrade(Losses::DEAF)),
