@@ -25,7 +25,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 type Test = fn(&Stage) -> Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("without_trouble_answers_come_back", untroubled),
         (
             "a_late_request_arrives_though_its_sender_is_gone",
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         ("a_lost_request_does_not_arrive", lost_request),
         ("a_lost_answer_is_to_a_request_that_arrived", lost_answer),
         ("a_cut_answer_is_half_an_answer", cut_answer),
+        ("silence_is_for_what_is_under_way_too", silence),
         ("a_reset_is_no_end", reset),
         (
             "a_refusal_has_its_status_and_the_next_request_none",
@@ -107,6 +108,22 @@ fn cut_answer(stage: &Stage) -> Result<(), Box<dyn Error>> {
     let mut heard = Vec::new();
     client.read_to_end(&mut heard)?;
     assert_eq!(heard, &ANSWER[..ANSWER.len() / 2]);
+    Ok(())
+}
+
+fn silence(stage: &Stage) -> Result<(), Box<dyn Error>> {
+    stage.proxy.set(Trouble::LateRequests(LATE));
+    let mut before = stage.connect()?;
+    before.write_all(REQUEST)?;
+    // Taken, and not yet passed on.
+    std::thread::sleep(LATE / 3);
+    stage.proxy.set(Trouble::Silence);
+    let mut during = stage.connect()?;
+    during.write_all(REQUEST)?;
+    stage.until_arrived(1)?;
+    is_silent(&mut before)?;
+    is_silent(&mut during)?;
+    assert_eq!(stage.arrived(), 1);
     Ok(())
 }
 

@@ -72,7 +72,7 @@ impl Deck {
     }
 
     fn fault(&mut self, kind: Kind, after: u64) -> Fault {
-        let aside = self.random.chance(ASIDE) && kind != Kind::PartitionOfBothLeaders;
+        let aside = self.random.chance(ASIDE) && !kind.is_of_the_leader();
         let other = self.random.below(2) as usize;
         Fault {
             kind,

@@ -65,6 +65,12 @@ pub enum Kind {
     KeyOverwritten,
     /// Somebody destroys the session that holds the lock.
     SessionDestroyed,
+    /// The leader hears nothing from its agent any more, and then somebody destroys its session.
+    SessionDestroyedUnheard,
+    /// The leader hears nothing from its agent any more, and then somebody deletes the key.
+    KeyDeletedUnheard,
+    /// The leader stops in mid-air, and then somebody destroys its session.
+    SessionDestroyedFrozen,
 }
 
 /// What is done at one moment: to one host, unless it says otherwise.
@@ -145,7 +151,7 @@ pub(super) enum Part {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::KillSupervised,
         Self::Kill,
         Self::FreezePastLease,
@@ -174,6 +180,9 @@ impl Kind {
         Self::KeyDeleted,
         Self::KeyOverwritten,
         Self::SessionDestroyed,
+        Self::SessionDestroyedUnheard,
+        Self::KeyDeletedUnheard,
+        Self::SessionDestroyedFrozen,
     ];
 
     /// Returns what is done, and how many milliseconds after the beginning: from the fault to the
@@ -188,6 +197,13 @@ impl Kind {
         };
         let cable = |deed| vec![(0, deed), (12_000, Deed::Reconnect)];
         let meddling = |what| vec![(0, Deed::Meddle(what)), (3_000, Deed::Wait)];
+        let unheard = |what| {
+            vec![
+                (0, Deed::Trouble(Trouble::Silence)),
+                (100, Deed::Meddle(what)),
+                (8_000, Deed::Trouble(Trouble::None)),
+            ]
+        };
         match self {
             Self::KillSupervised => vec![(0, Deed::Strike), (3_000, Deed::Wait)],
             Self::Kill => vec![(0, Deed::Kill), (6_000, Deed::Start)],
@@ -236,6 +252,13 @@ impl Kind {
             Self::KeyDeleted => meddling(Meddling::Delete),
             Self::KeyOverwritten => meddling(Meddling::Overwrite),
             Self::SessionDestroyed => meddling(Meddling::Destroy),
+            Self::SessionDestroyedUnheard => unheard(Meddling::Destroy),
+            Self::KeyDeletedUnheard => unheard(Meddling::Delete),
+            Self::SessionDestroyedFrozen => vec![
+                (0, Deed::Freeze),
+                (100, Deed::Meddle(Meddling::Destroy)),
+                (8_000, Deed::Thaw),
+            ],
         }
     }
 
@@ -248,6 +271,17 @@ impl Kind {
                 | Self::KeyDeleted
                 | Self::KeyOverwritten
                 | Self::SessionDestroyed
+        )
+    }
+
+    /// Returns whether it makes no sense but for the leader.
+    pub(super) fn is_of_the_leader(self) -> bool {
+        matches!(
+            self,
+            Self::PartitionOfBothLeaders
+                | Self::SessionDestroyedUnheard
+                | Self::KeyDeletedUnheard
+                | Self::SessionDestroyedFrozen
         )
     }
 
@@ -287,6 +321,10 @@ impl Kind {
             Self::KeyDeleted | Self::KeyOverwritten | Self::SessionDestroyed => {
                 &[Part::Lock, Part::Agent, Part::Cable]
             }
+            Self::SessionDestroyedUnheard | Self::KeyDeletedUnheard => {
+                &[Part::Lock, Part::Agent, Part::Cable, Part::Way]
+            }
+            Self::SessionDestroyedFrozen => &[Part::Lock, Part::Agent, Part::Cable, Part::Daemon],
         }
     }
 }
@@ -322,6 +360,9 @@ impl fmt::Display for Kind {
             Self::KeyDeleted => "key deleted",
             Self::KeyOverwritten => "key overwritten",
             Self::SessionDestroyed => "session destroyed",
+            Self::SessionDestroyedUnheard => "session destroyed, unheard",
+            Self::KeyDeletedUnheard => "key deleted, unheard",
+            Self::SessionDestroyedFrozen => "session destroyed, frozen",
         })
     }
 }

@@ -27,6 +27,8 @@ pub enum Trouble {
     LostAnswers,
     /// The request is carried out, and half of the answer arrives.
     CutAnswers,
+    /// Nothing arrives on either side, nor does what was under way before.
+    Silence,
     /// The connection is reset in the face of the request.
     Reset,
     /// The request is carried out by nobody, and answered with this status.
@@ -62,7 +64,7 @@ impl Proxy {
         })
     }
 
-    /// Sets what happens from the next request on.
+    /// Sets what happens from the next request on; and to what is under way, if it is silence.
     pub fn set(&self, trouble: Trouble) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }

@@ -44,7 +44,7 @@ pub(super) fn serve(
             },
             Ready::Second => match connection.agent.read(&mut block)? {
                 0 => false,
-                length => connection.pass_answer(&block[..length])?,
+                length => connection.pass_answer(&block[..length], &trouble)?,
             },
             Ready::Stopped => false,
         };
@@ -71,7 +71,7 @@ impl Connection<'_> {
             let request: Vec<u8> = self.asked.drain(..length).collect();
             self.fate = trouble();
             match self.fate {
-                Trouble::LostRequests => continue,
+                Trouble::LostRequests | Trouble::Silence => continue,
                 Trouble::Refused(status) => {
                     refuse(&mut self.client, status)?;
                     continue;
@@ -96,7 +96,10 @@ impl Connection<'_> {
     }
 
     /// Returns whether the connection goes on.
-    fn pass_answer(&mut self, part: &[u8]) -> io::Result<bool> {
+    fn pass_answer(&mut self, part: &[u8], trouble: &impl Fn() -> Trouble) -> io::Result<bool> {
+        if trouble() == Trouble::Silence {
+            return Ok(true);
+        }
         match self.fate {
             Trouble::LostAnswers => return Ok(true),
             Trouble::CutAnswers => {
@@ -112,6 +115,7 @@ impl Connection<'_> {
             Trouble::None
             | Trouble::LateRequests(_)
             | Trouble::LostRequests
+            | Trouble::Silence
             | Trouble::Reset
             | Trouble::Refused(_) => {}
         }
