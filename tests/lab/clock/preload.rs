@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
 
 const CLOCK_REALTIME: c_int = 0;
 const CLOCK_REALTIME_COARSE: c_int = 5;
-const SYS_CLOCK_GETTIME: c_long = if cfg!(target_arch = "x86_64") {
-    228
-} else {
-    113
-};
+#[cfg(target_arch = "x86_64")]
+const SYS_CLOCK_GETTIME: c_long = 228;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+const SYS_CLOCK_GETTIME: c_long = 113;
 const PROT_READ: c_int = 1;
 const MAP_SHARED: c_int = 1;
 

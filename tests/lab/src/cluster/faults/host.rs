@@ -82,12 +82,12 @@ impl Cluster {
     /// Sets the daemon's wall clock off by some seconds.
     ///
     /// # Errors
-    /// [`Error::Impossible`] where the daemon was not started with a [`Clock`] that it listens to.
+    /// [`Error::Impossible`] where the daemon was not started with a [`Clock`], or does not ask it.
     pub fn step_clock(&mut self, host: &str, seconds: i64) -> Result<(), Error> {
         let host = self.host(host)?;
         if host.daemon().id().is_some_and(|id| !Clock::is_in(id)) {
             return Err(Error::Impossible(
-                "the daemon asks no library that could be replaced for the time".to_owned(),
+                "the daemon has no clock of its own that it listens to".to_owned(),
             ));
         }
         host.place().step_clock(seconds)
