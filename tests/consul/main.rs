@@ -109,6 +109,7 @@ impl Host {
         match self
             .call(Call::FindSession {
                 name: name.to_owned(),
+                id: None,
             })
             .await
         {
