@@ -64,9 +64,10 @@ impl Timers {
 
     /// Removes and returns the sessions whose TTL is over; the raft leader destroys them.
     pub fn expired(&mut self, now: Duration) -> Vec<SessionId> {
-        self.due
-            .extract_if(.., |_, due| *due <= now)
-            .map(|(id, _)| id)
-            .collect()
+        let over = |due: Duration| due <= now;
+        let ids = self.due.iter().filter(|(_, due)| over(**due));
+        let ids: Vec<SessionId> = ids.map(|(id, _)| id.clone()).collect();
+        self.due.retain(|_, due| !over(*due));
+        ids
     }
 }
