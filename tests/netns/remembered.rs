@@ -207,8 +207,9 @@ fn other_interface(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     let mut daemon = lead(host, &LONG)?;
     kill(&mut daemon)?;
     let killed = Instant::now();
+    let pair = ["type", "veth", "peer", "name", "other1"];
     host.namespace()
-        .ip(&["link", "add", "other0", "type", "dummy"])?;
+        .ip(&[&["link", "add", "other0"], &pair[..]].concat())?;
     let file = host.directory().join("vip-manager.yml");
     let text = fs::read_to_string(&file)?;
     fs::write(&file, text.replace("interface: eth0", "interface: other0"))?;
