@@ -2,12 +2,17 @@
 //!
 //! # The argument
 //!
-//! Let D be the lock-delay, T the session's TTL, and c the instant at which the request was *sent*
-//! whose answer last proved that our session holds the key. Consul read the key after c, so the
-//! session was alive at some instant after c. A session lives at least T after its last renewal,
-//! and when it dies, for any reason, Consul refuses the lock to everybody for D
-//! (<https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions>). So nobody can hold
-//! the lock before `c + D`. Our address is gone by then:
+//! Let D be the lock-delay and c the instant at which the request was *sent* whose answer last proved
+//! that our session holds the key. However the lock is lost after that, nobody else asks for it before
+//! `c + D`:
+//!
+//! - a standby of ours waits for D since the *answer* of a consistent read that shows the key as lost,
+//!   which Consul carried out after our proof, and then acquires only if nothing has happened to the
+//!   key since; and
+//! - when a session dies, Consul refuses the lock to everybody for its lock-delay
+//!   (<https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions>).
+//!
+//! Our address is gone by then:
 //!
 //! - the daemon removes it at [`Lease::end`], which is earlier by a margin for clock rate (1 %) and
 //!   for the time between our look at the clock and what the kernel then does, and
