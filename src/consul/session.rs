@@ -133,7 +133,8 @@ impl Client {
             "session/info",
             format!("look up session {id}"),
         )
-        .segment(id.as_str());
+        .segment(id.as_str())
+        .query("consistent", "");
         let sessions = self.sessions_of(&request, timeout).await?;
         Ok(sessions.into_iter().find(|session| session.id == *id))
     }
