@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use vip_lab::chaos::{self, Deck, Kind, Outcome, Tally};
 use vip_lab::clock::Clock;
-use vip_lab::cluster::{Cluster, Program, SETTLE_LIMIT, Setup};
+use vip_lab::cluster::{Cluster, Host, Program, SETTLE_LIMIT, Setup};
 
 use crate::screen::Screen;
 use crate::table::milliseconds;
@@ -17,8 +17,8 @@ use crate::table::milliseconds;
 /// How long after its death a daemon is started again, as by `RestartSec=200ms`.
 const RESTART: Duration = Duration::from_millis(200);
 
-/// Runs rounds that `seed` decides on until `time` is over; returns whether the promise was kept and
-/// somebody led after each.
+/// Runs rounds that `seed` decides on until `time` is over; returns whether the promise was kept,
+/// somebody led after each, and no daemon died that nobody killed.
 pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bool> {
     let screen = Screen::new();
     screen.note(&format!(
@@ -40,10 +40,16 @@ pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bo
     screen.table(&table::render(&tally.rows()));
     screen.plain("");
     screen.plain("what two faults at a time cost counts for both");
-    let good = matches!(ended, Ok(true)) && overlap.is_zero();
+    let deaths = restarts(&cluster).saturating_sub(tally.strikes());
+    let good = matches!(ended, Ok(true)) && overlap.is_zero() && deaths == 0;
     screen.verdict(
         good,
-        &verdict(&cluster, &tally, overlap, seed, start.elapsed()),
+        &format!(
+            "seed {seed}: {} faults in {} s, overlap {}; daemons that died by themselves: {deaths}",
+            tally.faults(),
+            start.elapsed().as_secs(),
+            milliseconds(overlap)
+        ),
     );
     if let Err(error) = &ended {
         screen.bad(&format!("{error:#}"));
@@ -130,22 +136,7 @@ fn report(screen: Screen, outcome: &Outcome) {
     }
 }
 
-fn verdict(
-    cluster: &Cluster,
-    tally: &Tally,
-    overlap: Duration,
-    seed: u64,
-    took: Duration,
-) -> String {
-    let restarts: u32 = cluster
-        .hosts()
-        .iter()
-        .map(|host| host.daemon().restarts())
-        .sum();
-    format!(
-        "seed {seed}: {} faults in {} s, overlap {}; restarts by supervisors: {restarts}",
-        tally.faults(),
-        took.as_secs(),
-        milliseconds(overlap)
-    )
+fn restarts(cluster: &Cluster) -> usize {
+    let restarts = |host: &Host| host.daemon().restarts() as usize;
+    cluster.hosts().iter().map(restarts).sum()
 }

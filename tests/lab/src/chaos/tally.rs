@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kind::Kind;
+use super::kind::{Deed, Kind};
 use super::round::Outcome;
 
 /// The sum of all rounds so far.
@@ -47,6 +47,15 @@ impl Tally {
     /// Returns how many faults were done.
     pub fn faults(&self) -> usize {
         self.done.len()
+    }
+
+    /// Returns how often a daemon was killed for its supervisor to start it again.
+    pub fn strikes(&self) -> usize {
+        let strikes = |kind: Kind| {
+            let script = kind.script().into_iter();
+            script.filter(|(_, deed)| *deed == Deed::Strike).count()
+        };
+        self.done.iter().map(|(kind, ..)| strikes(*kind)).sum()
     }
 
     /// Returns a row for every kind, done or not.
@@ -94,7 +103,9 @@ mod tests {
         tally.add(&round(&[Kind::Kill], 10, 0));
         tally.add(&round(&[Kind::Kill, Kind::Crash], 30, 2));
         tally.add(&round(&[Kind::Kill], 20, 0));
-        assert_eq!(tally.faults(), 4);
+        assert_eq!((tally.faults(), tally.strikes()), (4, 0));
+        tally.add(&round(&[Kind::DiskFull], 1, 0));
+        assert_eq!((tally.faults(), tally.strikes()), (5, 1));
         let rows = tally.rows();
         let row = |kind| rows.iter().find(|row| row.kind == kind).unwrap().clone();
         let milliseconds = |number| Some(Duration::from_millis(number));
