@@ -39,7 +39,7 @@ pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bo
     let overlap = cluster.overlap(start..Instant::now())?;
     screen.table(&table::render(&tally.rows()));
     screen.plain("");
-    screen.plain("what two faults at a time cost counts for both");
+    screen.plain("outages are of faults that came alone; *: it never did, and the other one may be the cause");
     let deaths = restarts(&cluster).saturating_sub(tally.strikes());
     let good = matches!(ended, Ok(true)) && overlap.is_zero() && deaths == 0;
     screen.verdict(

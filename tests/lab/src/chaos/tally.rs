@@ -8,8 +8,17 @@ use super::round::Outcome;
 /// The sum of all rounds so far.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    done: Vec<(Kind, Duration, Duration)>,
+    done: Vec<Done>,
     impossible: Vec<(Kind, String)>,
+}
+
+/// A fault, and what its round cost.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    kind: Kind,
+    alone: bool,
+    outage: Duration,
+    overlap: Duration,
 }
 
 /// What one kind came to.
@@ -21,16 +30,19 @@ pub struct Row {
     pub times: usize,
     /// For how long more than one host had the address, in all its rounds.
     pub overlap: Duration,
-    /// The longest outage of all its rounds; nothing where there was none.
+    /// The longest outage of the rounds that it had for itself, or of all its rounds where it never
+    /// had one for itself; nothing where it was never done.
     pub longest: Option<Duration>,
-    /// The median of its rounds' longest outages.
+    /// The median of the same rounds' outages.
     pub median: Option<Duration>,
+    /// Whether these are of rounds that it had for itself.
+    pub alone: bool,
     /// Why it could not be done.
     pub impossible: Option<String>,
 }
 
 impl Tally {
-    /// Adds a round. What it cost counts for each of its faults.
+    /// Adds a round. Its overlap counts for each of its faults.
     pub fn add(&mut self, outcome: &Outcome) {
         for (kind, reason) in &outcome.impossible {
             if !self.impossible.iter().any(|(known, _)| known == kind) {
@@ -39,7 +51,12 @@ impl Tally {
         }
         for (kind, _) in &outcome.faults {
             if !outcome.impossible.iter().any(|(not, _)| not == kind) {
-                self.done.push((*kind, outcome.outage, outcome.overlap));
+                self.done.push(Done {
+                    kind: *kind,
+                    alone: outcome.faults.len() == 1,
+                    outage: outcome.outage,
+                    overlap: outcome.overlap,
+                });
             }
         }
     }
@@ -55,7 +72,7 @@ impl Tally {
             let script = kind.script().into_iter();
             script.filter(|(_, deed)| *deed == Deed::Strike).count()
         };
-        self.done.iter().map(|(kind, ..)| strikes(*kind)).sum()
+        self.done.iter().map(|done| strikes(done.kind)).sum()
     }
 
     /// Returns a row for every kind, done or not.
@@ -64,16 +81,19 @@ impl Tally {
     }
 
     fn row(&self, kind: Kind) -> Row {
-        let done = self.done.iter().filter(|(one, ..)| *one == kind);
-        let mut outages: Vec<Duration> = done.clone().map(|(_, outage, _)| *outage).collect();
+        let done = || self.done.iter().filter(|done| done.kind == kind);
+        let alone = done().any(|done| done.alone);
+        let counted = done().filter(|done| done.alone || !alone);
+        let mut outages: Vec<Duration> = counted.map(|done| done.outage).collect();
         outages.sort_unstable();
         let impossible = self.impossible.iter().find(|(one, _)| *one == kind);
         Row {
             kind,
-            times: outages.len(),
-            overlap: done.map(|(.., overlap)| *overlap).sum(),
+            times: done().count(),
+            overlap: done().map(|done| done.overlap).sum(),
             longest: outages.last().copied(),
             median: outages.get(outages.len() / 2).copied(),
+            alone,
             impossible: impossible.map(|(_, reason)| reason.clone()),
         }
     }
@@ -98,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_counts_for_each_of_its_faults() {
+    fn overlap_counts_for_each_fault_and_an_outage_for_one_that_was_alone() {
         let mut tally = Tally::default();
         tally.add(&round(&[Kind::Kill], 10, 0));
         tally.add(&round(&[Kind::Kill, Kind::Crash], 30, 2));
@@ -113,9 +133,11 @@ mod tests {
         assert_eq!((kill.times, kill.overlap), (3, Duration::from_millis(2)));
         assert_eq!(
             (kill.longest, kill.median),
-            (milliseconds(30), milliseconds(20))
+            (milliseconds(20), milliseconds(20))
         );
-        assert_eq!(row(Kind::Crash).overlap, Duration::from_millis(2));
+        let crash = row(Kind::Crash);
+        assert_eq!(crash.overlap, Duration::from_millis(2));
+        assert_eq!((crash.longest, crash.alone), (milliseconds(30), false));
         assert_eq!(row(Kind::Mute).times, 0);
         assert_eq!(rows.len(), Kind::ALL.len());
     }

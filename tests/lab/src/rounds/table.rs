@@ -30,7 +30,11 @@ pub(super) fn render(rows: &[Row]) -> Vec<String> {
 }
 
 fn cells(row: &Row) -> [String; 5] {
-    let time = |time: Option<_>| time.map_or_else(|| "-".to_owned(), milliseconds);
+    let time = |time: Option<_>| match (time, row.alone) {
+        (None, _) => "-".to_owned(),
+        (Some(time), true) => milliseconds(time),
+        (Some(time), false) => format!("* {}", milliseconds(time)),
+    };
     [
         row.kind.to_string(),
         row.times.to_string(),
@@ -48,25 +52,28 @@ mod tests {
     use vip_lab::chaos::Kind;
 
     #[test]
-    fn what_was_not_done_has_no_outage_and_a_reason() {
+    fn figures_say_what_they_are_of() {
         let row = |kind, times, outage: Option<u64>, impossible: Option<&str>| Row {
             kind,
             times,
             overlap: Duration::ZERO,
             longest: outage.map(Duration::from_millis),
             median: outage.map(Duration::from_millis),
+            alone: kind != Kind::Mute,
             impossible: impossible.map(str::to_owned),
         };
         let table = render(&[
             row(Kind::Crash, 12, Some(8_120), None),
+            row(Kind::Mute, 1, Some(9), None),
             row(Kind::ClockSteps, 0, None, Some("there is no library")),
         ]);
         assert_eq!(
             table,
             [
-                "fault        times  overlap  longest outage  median outage",
-                "host crash      12     0 ms         8120 ms        8120 ms",
-                "clock steps      0     0 ms               -              -",
+                "fault            times  overlap  longest outage  median outage",
+                "host crash          12     0 ms         8120 ms        8120 ms",
+                "nobody hears it      1     0 ms          * 9 ms         * 9 ms",
+                "clock steps          0     0 ms               -              -",
                 "clock steps: not done: there is no library",
             ]
         );
