@@ -110,6 +110,7 @@ pub struct Reconciler {
 #[derive(Clone, Copy, Debug)]
 struct Lent {
     confirmed_at: Timestamp,
+    at: Timestamp,
     /// `None` where the kernel never ends it.
     ends: Option<Timestamp>,
 }
@@ -185,6 +186,7 @@ impl Reconciler {
                     let ends = ends(now, lifetime);
                     self.lent = Some(Lent {
                         confirmed_at: lease.confirmed_at(),
+                        at: now,
                         ends,
                     });
                 }
@@ -243,8 +245,12 @@ impl Reconciler {
                 let Some(ends) = lent.ends else {
                     return lease.end();
                 };
-                let ahead = ends.before(REFRESH_AHEAD);
-                ahead.min(lease.last_refresh().max(lease.confirmed_at()))
+                let last = lease.last_refresh().max(lease.confirmed_at());
+                // The last time has been: once more would gain no more than what has passed since.
+                if lent.at >= last {
+                    return lease.end();
+                }
+                ends.before(REFRESH_AHEAD).min(last)
             }
             Some(_) | None => Timestamp::ZERO,
         }

@@ -279,6 +279,23 @@ fn without_a_confirm_the_kernel_keeps_the_address_for_its_part_of_the_lease() {
 }
 
 #[test]
+fn the_last_prolonging_is_the_last() {
+    let mut world = World::new();
+    world.hold(strict());
+    world.steps.clear();
+    world.pass(ms(570));
+    // Looked at again and again, as after each event of the kernel.
+    for _ in 0..50 {
+        world.pass(ms(1));
+    }
+    let refreshes = world
+        .steps
+        .iter()
+        .filter(|step| matches!(step, Step::Refresh { .. }));
+    assert_eq!(refreshes.count(), 1, "{:?}", world.steps);
+}
+
+#[test]
 fn below_the_strict_lock_delay_the_daemon_removes_what_the_kernel_would_keep() {
     let mut world = World::new();
     let lease = world.hold(Terms::managed(ms(1000), ms(10_000)));
