@@ -1,0 +1,231 @@
+//! Pure: what must be true at every instant, seen from outside: from the kernels and from Consul's
+//! log, not from what a daemon believes.
+//!
+//! - Never do two hosts have the address up.
+//! - No host has it up later than its last proof's true sending time plus its lock-delay.
+//! - A process has at most one live session. One more that nobody renews is allowed where Consul made
+//!   it after the daemon had given the request up, or by carrying a doubled request out twice.
+//! - When the last fault is over, there is a leader again within [`recovery_bound`], and it stays.
+//!
+//! The first two have one known exception, and it is counted: with a lock-delay below
+//! [`STRICT_LOCK_DELAY`], while the daemon is killed or stopped, the kernel's hand alone is late by up
+//! to a whole second more and its lateness.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use vip_elector::election::call::SessionId;
+use vip_elector::election::lease::{KERNEL_LATENESS, STRICT_LOCK_DELAY};
+
+use crate::network::LATEST;
+use crate::schedule::TTL;
+
+/// How long a daemon that was just started or thawed may need until its own hand is back.
+const COMING_TO: Duration = Duration::from_millis(100);
+
+/// What was seen that must never be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// Two hosts have the address.
+    TwoHolders(usize, usize),
+    /// A host has the address without a lease, since that long.
+    NoLease(usize, Duration),
+    /// A process has two sessions.
+    TwoSessions(usize, String),
+    /// There is no leader that stays, that long after the last fault.
+    NoLeader(Duration),
+    /// A machine asked to be called again and again at one instant.
+    Spins(usize),
+}
+
+impl Violation {
+    /// Names the kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TwoHolders(..) => "two holders",
+            Self::NoLease(..) => "address without a lease",
+            Self::TwoSessions(..) => "two sessions of one process",
+            Self::NoLeader(_) => "no leader within the bound",
+            Self::Spins(_) => "a machine that spins",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TwoHolders(a, b) => write!(f, "host{a} and host{b} both have the address"),
+            Self::NoLease(host, over) => write!(
+                f,
+                "host{host} has the address {:.4} s after its lease",
+                over.as_secs_f64()
+            ),
+            Self::TwoSessions(host, sessions) => {
+                write!(f, "one process of host{host} has the sessions {sessions}")
+            }
+            Self::NoLeader(since) => write!(
+                f,
+                "no leader {:.1} s after the last fault was over",
+                since.as_secs_f64()
+            ),
+            Self::Spins(host) => write!(f, "the machine of host{host} spins"),
+        }
+    }
+}
+
+/// When, after the last fault is over, a leader must be up.
+///
+/// One after another, each at its worst: a raft leader is elected (4 s, and 2 s more where the first
+/// election finds nobody) and learns again which nodes are alive (3 s); a renewal that was under way
+/// arrives last of all ([`LATEST`]) for a session whose daemon is no more, whose TTL then takes twice
+/// its length; its lock-delay keeps everybody out; a standby finds the key missing, marks it, and
+/// waits for the lock-delay itself; and on this way each of the three requests, proof, mark and
+/// acquire, may have been sent just before the end of the last fault, time out after 2 s, and be
+/// followed by a pause of 5 s at most. A stop that was under way adds its 5 s and the supervisor's 5 s.
+/// Clocks that are slow by 0.5 % add less than the last second.
+pub fn recovery_bound(lock_delay: Duration) -> Duration {
+    let seconds = |seconds| Duration::from_secs(seconds);
+    seconds(4 + 2 + 3)
+        + LATEST
+        + 2 * TTL
+        + 2 * lock_delay
+        + seconds(3 * (2 + 5))
+        + seconds(10)
+        + seconds(1)
+}
+
+/// One host, as far as the invariants look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// The kernel has the address.
+    pub up: bool,
+    /// Since when the daemon has been running without a break, if it is.
+    pub running_since: Option<Duration>,
+}
+
+/// Watches over a simulation.
+#[derive(Debug)]
+pub struct Invariants {
+    lock_delays: Vec<Duration>,
+    /// When the request was sent whose answer last proved the lock to each host.
+    proofs: Vec<Option<Duration>>,
+    owners: BTreeMap<SessionId, Owner>,
+}
+
+/// Whose a session is.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    host: usize,
+    process: u64,
+    /// Made too late or once too often.
+    orphan: bool,
+}
+
+impl Invariants {
+    /// Watches over hosts with these lock-delays.
+    pub const fn new(lock_delays: Vec<Duration>, proofs: Vec<Option<Duration>>) -> Self {
+        Self {
+            lock_delays,
+            proofs,
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in that a host was answered, by a request sent at `sent`, that the lock is its own.
+    pub fn proven(&mut self, host: usize, sent: Duration) {
+        self.proofs[host] = self.proofs[host].max(Some(sent));
+    }
+
+    /// Returns the host whose session this is.
+    pub fn owner(&self, session: &SessionId) -> Option<usize> {
+        self.owners.get(session).map(|owner| owner.host)
+    }
+
+    /// Takes in that Consul has made a session.
+    pub fn made(&mut self, session: &SessionId, host: usize, process: u64, orphan: bool) {
+        let owner = Owner {
+            host,
+            process,
+            orphan,
+        };
+        self.owners.insert(session.clone(), owner);
+    }
+
+    /// Takes in that a session was renewed, and so is wanted.
+    pub fn renewed(&mut self, session: &SessionId) {
+        if let Some(owner) = self.owners.get_mut(session) {
+            owner.orphan = false;
+        }
+    }
+
+    /// Says whether the owner of one of the `live` sessions, itself among them, has another.
+    pub fn sessions<'a>(
+        &self,
+        of: &SessionId,
+        live: impl Iterator<Item = &'a SessionId>,
+    ) -> Option<Violation> {
+        let owner = self.owners.get(of)?;
+        let siblings: Vec<&str> = live
+            .filter(|id| {
+                self.owners
+                    .get(id)
+                    .is_some_and(|other| other.process == owner.process && !other.orphan)
+            })
+            .map(SessionId::as_str)
+            .collect();
+        (siblings.len() > 1).then(|| Violation::TwoSessions(owner.host, siblings.join(" and ")))
+    }
+
+    /// Looks at all kernels. What is true now was true since the last look.
+    ///
+    /// # Errors
+    ///
+    /// What must not be.
+    pub fn check(&self, now: Duration, hosts: &[Seen]) -> Result<Excused, Violation> {
+        let mut excused = Excused::Nothing;
+        let mut holder: Option<usize> = None;
+        for (host, seen) in hosts.iter().enumerate().filter(|(_, seen)| seen.up) {
+            let (end, excuse) = self.lease(now, host, seen);
+            if now > end + excuse {
+                return Err(Violation::NoLease(host, now.saturating_sub(end)));
+            }
+            if let Some(other) = holder.replace(host) {
+                let late = |host: usize| {
+                    let (end, excuse) = self.lease(now, host, &hosts[host]);
+                    now > end && now <= end + excuse
+                };
+                if !late(host) && !late(other) {
+                    return Err(Violation::TwoHolders(other, host));
+                }
+                excused = Excused::KernelAlone;
+            }
+        }
+        Ok(excused)
+    }
+
+    /// When a host's lease is over, and by how much the kernel alone may be late.
+    fn lease(&self, now: Duration, host: usize, seen: &Seen) -> (Duration, Duration) {
+        let lock_delay = self.lock_delays[host];
+        let alone = seen
+            .running_since
+            .is_none_or(|since| now.saturating_sub(since) < COMING_TO);
+        let excuse = if alone && lock_delay < STRICT_LOCK_DELAY {
+            Duration::from_secs(1) + KERNEL_LATENESS
+        } else {
+            Duration::ZERO
+        };
+        let end = self.proofs[host].map_or(Duration::ZERO, |proof| proof + lock_delay);
+        (end, excuse)
+    }
+}
+
+/// What was seen that the documentation excepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excused {
+    /// Nothing.
+    Nothing,
+    /// Two addresses, one of them in the kernel's hand alone under a lock-delay below
+    /// [`STRICT_LOCK_DELAY`].
+    KernelAlone,
+}

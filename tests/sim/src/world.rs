@@ -1,0 +1,375 @@
+//! Pure: one simulation. Events in true time, each drawn from the seed, on the shipped machines and
+//! reconcilers.
+
+mod consul;
+mod daemons;
+mod raft;
+mod strikes;
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use vip_elector::election::call::{Answer, Failure};
+
+use crate::clock::Clock;
+use crate::invariants::{Excused, Invariants, Seen, Violation, recovery_bound};
+use crate::kernel::Kernel;
+use crate::network::Network;
+use crate::process::Process;
+use crate::raft::{Cluster, Proposal, SERVERS};
+use crate::request::Request;
+use crate::schedule::{HostPlan, Schedule};
+use crate::tally::Tally;
+use crate::trace::{Trace, Who};
+
+/// How long beyond the lock-delay the address must have been up for its leader to count as one that
+/// stays: it has confirmed since.
+const STAYS: Duration = Duration::from_secs(2);
+
+/// How a simulation ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was seen first that must never be, and when.
+    pub violation: Option<(Duration, Violation)>,
+    /// What happened, in numbers.
+    pub tally: Tally,
+    /// What happened, in lines, if they were kept.
+    pub trace: Vec<String>,
+}
+
+/// Runs a schedule to its end or to the first violation.
+pub fn run(schedule: &Schedule, trace: Trace) -> Ended {
+    let mut world = World::new(schedule, trace);
+    world.begin();
+    let violation = world.play();
+    if let Some((at, violation)) = &violation {
+        world
+            .trace
+            .say(*at, Who::Fate, || format!("VIOLATION: {violation}"));
+    }
+    world.tally.schedules = 1;
+    world.tally.simulated = world.now;
+    Ended {
+        violation,
+        tally: world.tally,
+        trace: world.trace.into_lines(),
+    }
+}
+
+struct World<'a> {
+    schedule: &'a Schedule,
+    now: Duration,
+    coming: BinaryHeap<Coming>,
+    drawn: u64,
+    draw: Rng,
+    hosts: Vec<Host>,
+    nodes: Vec<Node>,
+    cluster: Cluster,
+    network: Network,
+    invariants: Invariants,
+    violation: Option<Violation>,
+    /// The host that each fault has hit.
+    victims: Vec<usize>,
+    /// Of sessions and processes.
+    numbers: u64,
+    /// Who last had the address.
+    last_holder: Option<usize>,
+    tally: Tally,
+    trace: Trace,
+}
+
+/// A host, its kernel and its daemon.
+#[derive(Debug)]
+struct Host {
+    plan: HostPlan,
+    clock: Clock,
+    kernel: Kernel,
+    process: Option<Process>,
+    /// The runtime directory cannot be written.
+    read_only: u32,
+    /// By how many faults the check is critical.
+    critical: u32,
+    /// By how many faults the host is without power.
+    off: u32,
+}
+
+/// A host's Consul agent, which on the first hosts is a server.
+#[derive(Debug, Default)]
+struct Node {
+    down: u32,
+    frozen: u32,
+    /// What came while it was frozen.
+    held: Vec<Rc<Request>>,
+    /// What Consul was told of it: alive or not, or nothing; and the news that is on its way.
+    alive: Option<bool>,
+    gossip: u64,
+    gossiping: bool,
+}
+
+#[derive(Debug)]
+enum Event {
+    /// A request reaches its host's agent.
+    Arrive(Rc<Request>),
+    /// A majority has taken a command, if there is one.
+    Commit(Proposal),
+    /// A server hears of what is committed.
+    Apply { server: usize, upto: usize },
+    /// A blocking read has waited long enough.
+    WatchOver { server: usize, request: Rc<Request> },
+    /// An answer reaches its daemon.
+    Reply(Rc<Request>, Result<Answer, Failure>),
+    /// A daemon waits no longer.
+    Timeout(Rc<Request>),
+    /// A TTL may be over.
+    Ttl { server: usize },
+    /// The servers elect.
+    Elect,
+    /// Gossip has made up its mind about a node.
+    Gossip { node: usize, number: u64 },
+    /// An agent tells the catalog how its check is.
+    AntiEntropy { node: usize },
+    /// A driver has something to do.
+    Drive { host: usize, process: u64 },
+    /// A VIP task has something to do.
+    Look {
+        host: usize,
+        process: u64,
+        turn: u64,
+    },
+    /// A lifetime is over.
+    Expire { host: usize, token: u64 },
+    /// A supervisor starts a daemon.
+    Start { host: usize },
+    /// A stop has taken too long.
+    TooLong { host: usize, process: u64 },
+    /// A fault begins.
+    Strike(usize),
+    /// A fault ends.
+    Mend(usize),
+    /// All faults have ended.
+    Healed,
+    /// Time to look whether there is a leader.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Coming {
+    at: Duration,
+    /// Of two at the same time, the one that was decided on first.
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Coming {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Coming {}
+
+impl PartialOrd for Coming {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Coming {
+    /// The earliest is the greatest, and so on top of the heap.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+impl<'a> World<'a> {
+    fn new(schedule: &'a Schedule, trace: Trace) -> Self {
+        let hosts: Vec<Host> = schedule
+            .hosts
+            .iter()
+            .map(|plan| Host {
+                plan: *plan,
+                clock: Clock::new(Duration::ZERO, plan.clock_reads, plan.drift_ppm),
+                kernel: Kernel::default(),
+                process: None,
+                read_only: 0,
+                critical: 0,
+                off: 0,
+            })
+            .collect();
+        let clocks: Vec<Clock> = (0..SERVERS)
+            .map(|server| {
+                let drift = schedule.hosts.get(server).map_or(0, |plan| plan.drift_ppm);
+                Clock::new(Duration::ZERO, Duration::from_secs(1), drift)
+            })
+            .collect();
+        let lock_delays = schedule.hosts.iter().map(|plan| plan.lock_delay).collect();
+        Self {
+            schedule,
+            now: Duration::ZERO,
+            coming: BinaryHeap::with_capacity(256),
+            drawn: 0,
+            draw: Rng::with_seed(schedule.seed ^ 0x5eed_5eed_5eed_5eed),
+            nodes: (0..hosts.len().max(SERVERS))
+                .map(|_| Node {
+                    alive: Some(true),
+                    ..Node::default()
+                })
+                .collect(),
+            invariants: Invariants::new(lock_delays, vec![None; hosts.len()]),
+            hosts,
+            cluster: Cluster::new(&clocks),
+            network: Network::default(),
+            violation: None,
+            victims: vec![0; schedule.faults.len()],
+            numbers: 0,
+            last_holder: None,
+            tally: Tally::default(),
+            trace,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.found_cluster();
+        for host in 0..self.hosts.len() {
+            self.at(self.hosts[host].plan.starts, Event::Start { host });
+        }
+        for (number, timed) in self.schedule.faults.iter().enumerate() {
+            self.at(timed.at, Event::Strike(number));
+            self.at(timed.until, Event::Mend(number));
+        }
+        self.at(self.schedule.healed(), Event::Healed);
+    }
+
+    fn play(&mut self) -> Option<(Duration, Violation)> {
+        let healed = self.schedule.healed();
+        let longest = self.longest_lock_delay();
+        let bound = recovery_bound(longest);
+        let stays = longest + STAYS;
+        self.at(healed + bound + stays, Event::Nothing);
+        while let Some(Coming { at, event, .. }) = self.coming.pop() {
+            self.now = at;
+            self.tally.events += 1;
+            // What the kernels show held until this instant, and what they show after it.
+            self.look();
+            if self.violation.is_none() {
+                self.happen(event);
+                self.look();
+            }
+            if let Some(violation) = self.violation.take() {
+                return Some((at, violation));
+            }
+            if at > healed + stays
+                && let Some(since) = self.leader_since()
+                && at > since.max(healed) + stays
+            {
+                let recovery = since.saturating_sub(healed);
+                self.tally.longest_recovery = self.tally.longest_recovery.max(recovery);
+                return (recovery > bound).then_some((at, Violation::NoLeader(recovery)));
+            }
+            if at > healed + bound + stays {
+                return Some((at, Violation::NoLeader(at.saturating_sub(healed))));
+            }
+        }
+        Some((self.now, Violation::NoLeader(Duration::MAX)))
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrive(request) => self.arrive(request),
+            Event::Commit(proposal) => self.commit(proposal),
+            Event::Apply { server, upto } => self.apply(server, upto),
+            Event::WatchOver { server, request } => self.watch_over(server, &request),
+            Event::Reply(request, result) => self.reply(&request, result),
+            Event::Timeout(request) => self.time_out(&request),
+            Event::Ttl { server } => self.ttl(server),
+            Event::Elect => self.elect(),
+            Event::Gossip { node, number } => self.gossip(node, number),
+            Event::AntiEntropy { node } => self.anti_entropy(node),
+            Event::Drive { host, process } => self.drive(host, process),
+            Event::Look {
+                host,
+                process,
+                turn,
+            } => self.turn(host, process, turn),
+            Event::Expire { host, token } => self.expire(host, token),
+            Event::Start { host } => self.start(host),
+            Event::TooLong { host, process } => self.too_long(host, process),
+            Event::Strike(number) => self.strike(number),
+            Event::Mend(number) => self.mend(number),
+            Event::Healed => self.healed(),
+            Event::Nothing => {}
+        }
+    }
+
+    fn look(&mut self) {
+        let mut seen = [Seen {
+            up: false,
+            running_since: None,
+        }; 4];
+        let mut any = false;
+        for (host, seen) in self.hosts.iter().zip(&mut seen) {
+            seen.up = host.kernel.up_since().is_some();
+            any |= seen.up;
+            let running = host.process.as_ref().filter(|process| process.frozen == 0);
+            seen.running_since = running.map(|process| process.running_since);
+        }
+        if !any {
+            return;
+        }
+        match self.invariants.check(self.now, &seen[..self.hosts.len()]) {
+            Ok(Excused::Nothing) => {}
+            Ok(Excused::KernelAlone) => self.tally.saw("events under the documented exception"),
+            Err(violation) => self.violation = Some(violation),
+        }
+    }
+
+    /// Since when one host and no other has had the address, if so.
+    fn leader_since(&self) -> Option<Duration> {
+        self.hosts.iter().find_map(|host| host.kernel.up_since())
+    }
+
+    fn holder(&self) -> Option<usize> {
+        self.hosts
+            .iter()
+            .position(|host| host.kernel.up_since().is_some())
+    }
+
+    fn longest_lock_delay(&self) -> Duration {
+        let lock_delays = self.schedule.hosts.iter().map(|plan| plan.lock_delay);
+        lock_delays.max().unwrap_or_default()
+    }
+
+    fn at(&mut self, at: Duration, event: Event) {
+        self.drawn += 1;
+        self.coming.push(Coming {
+            at,
+            number: self.drawn,
+            event,
+        });
+    }
+
+    fn after(&mut self, pause: Duration, event: Event) {
+        self.at(self.now + pause, event);
+    }
+
+    /// Between `from` and `to` milliseconds.
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_micros(self.draw.u64(from * 1000..=to * 1000))
+    }
+
+    /// How long a task that could run waits until it does, or a netlink request for its answer.
+    fn nap(&mut self) -> Duration {
+        match self.draw.u8(..64) {
+            0 => self.millis(1, 12),
+            _ => Duration::from_micros(self.draw.u64(15..400)),
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+}

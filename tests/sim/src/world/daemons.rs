@@ -1,0 +1,451 @@
+//! Pure: the daemons, run as `driver` and `vip::task` run the shipped machine and reconciler.
+//!
+//! The driver takes in one thing at a time, in the driver's order: a stop, a report, an answer, a
+//! deadline. The VIP task looks, takes one step, looks again, and waits when nothing is left to do.
+//! Deciding on a step and doing it is one instant here; [`crate::kernel`] says why.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use vip_elector::election::lease::Terms;
+use vip_elector::election::machine::{Action, DeadlineReason, Event as Input, Machine, Params};
+use vip_elector::election::status::{Outcome, Phase};
+use vip_elector::election::target::{VipOrder, VipTarget};
+use vip_elector::vip::reconcile::{Reconciler, Step};
+
+use super::{Event, World};
+use crate::invariants::Violation;
+use crate::process::{Process, Stage, Stop};
+use crate::request::{self, failure};
+use crate::schedule::TTL;
+use crate::trace::Who;
+
+/// As in `vip::task`.
+const STEPS_PER_PASS: u32 = 16;
+
+/// As in `vip::task`.
+const BLIND_PAUSE: Duration = Duration::from_millis(100);
+
+/// As in `daemon`.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More calls into a machine at one instant than any chain of events asks for.
+const CALLS_AT_ONCE: u32 = 200;
+
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+impl World<'_> {
+    /// A supervisor starts the daemon, where there is none and the host has power.
+    pub(super) fn start(&mut self, host: usize) {
+        if self.hosts[host].process.is_some() || self.hosts[host].off > 0 {
+            return;
+        }
+        let number = self.number();
+        let seed = self.draw.u64(..);
+        let it = &mut self.hosts[host];
+        let params = Params {
+            terms: Terms::managed(it.plan.lock_delay, TTL),
+            value: request::value(host),
+            session_name: format!("p{number}"),
+        };
+        let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
+        it.process = Some(Process::new(
+            number,
+            self.now,
+            machine,
+            Reconciler::new(ADDRESS),
+        ));
+        self.trace.say(self.now, Who::Host(host), || {
+            format!("daemon p{number} starts")
+        });
+        self.do_all(host, actions);
+        self.plan_turn(host, Duration::ZERO);
+        self.pump(host);
+    }
+
+    /// The process is no more. What it gave the kernel stays.
+    pub(super) fn die(&mut self, host: usize) {
+        if self.hosts[host].process.take().is_some() {
+            self.trace
+                .say(self.now, Who::Host(host), || "daemon gone".to_owned());
+        }
+    }
+
+    pub(super) fn ask_to_stop(&mut self, host: usize) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        if process.stop == Stop::No {
+            process.stop = Stop::Asked;
+            let process = process.number;
+            self.after(STOP_TIMEOUT, Event::TooLong { host, process });
+            self.pump(host);
+        }
+    }
+
+    pub(super) fn too_long(&mut self, host: usize, number: u64) {
+        let process = self.hosts[host].process.as_ref();
+        if process.is_some_and(|process| process.number == number && process.frozen == 0) {
+            self.tally.saw("stops that took too long");
+            self.die(host);
+        }
+    }
+
+    pub(super) fn freeze(&mut self, host: usize) {
+        if let Some(process) = &mut self.hosts[host].process {
+            process.frozen += 1;
+        }
+    }
+
+    /// SIGCONT. What came meanwhile is taken in now; what has not come is given up.
+    pub(super) fn thaw(&mut self, host: usize) {
+        let answers_first = self.draw.bool();
+        let now = self.now;
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        process.frozen = process.frozen.saturating_sub(1);
+        if process.frozen > 0 {
+            return;
+        }
+        process.running_since = now;
+        let given_up: Vec<_> = process
+            .pending
+            .iter()
+            .filter(|(_, request)| request.times_out <= now)
+            .map(|(op, _)| *op)
+            .collect();
+        for op in given_up {
+            process.pending.remove(&op);
+            let timeout = (
+                op,
+                Err(failure(
+                    vip_elector::election::call::FailureKind::Unavailable,
+                )),
+            );
+            if answers_first {
+                process.inbox.push_back(timeout);
+            } else {
+                process.inbox.push_front(timeout);
+            }
+        }
+        let number = process.number;
+        let told_too_late = process.stop != Stop::No;
+        if told_too_late {
+            let event = Event::TooLong {
+                host,
+                process: number,
+            };
+            self.after(STOP_TIMEOUT, event);
+        }
+        let (first, second) = (self.nap(), self.nap());
+        self.after(
+            first,
+            Event::Drive {
+                host,
+                process: number,
+            },
+        );
+        self.plan_turn(host, second);
+    }
+
+    pub(super) fn drive(&mut self, host: usize, number: u64) {
+        if let Some(process) = &mut self.hosts[host].process
+            && process.number == number
+        {
+            if process.wake == Some(self.now) {
+                process.wake = None;
+            }
+            self.pump(host);
+        }
+    }
+
+    /// The driver's loop, until it has to wait.
+    pub(super) fn pump(&mut self, host: usize) {
+        loop {
+            let it = &mut self.hosts[host];
+            let local = it.clock.read(self.now);
+            let Some(process) = &mut it.process else {
+                return;
+            };
+            if process.frozen > 0 || process.task.ending {
+                return;
+            }
+            let input = if process.stop == Stop::Asked {
+                process.stop = Stop::Told;
+                Input::Stop
+            } else if let Some(report) = process.report.take() {
+                Input::Vip(report)
+            } else if let Some((op, result)) = process.inbox.pop_front() {
+                Input::Completed { op, result }
+            } else {
+                match process.machine.deadline() {
+                    Some((at, reason)) if at <= local => {
+                        if reason == DeadlineReason::WaitedOut {
+                            self.tally.saw("unclean endings waited out");
+                        }
+                        Input::DeadlineReached
+                    }
+                    Some((at, _)) => {
+                        let at = it.clock.when(at);
+                        self.wake_driver(host, at);
+                        return;
+                    }
+                    None => return,
+                }
+            };
+            let Some(process) = &mut self.hosts[host].process else {
+                return;
+            };
+            if process.calls_now.0 != self.now {
+                process.calls_now = (self.now, 0);
+            }
+            process.calls_now.1 += 1;
+            if process.calls_now.1 > CALLS_AT_ONCE {
+                self.violation = Some(Violation::Spins(host));
+                return;
+            }
+            let actions = process.machine.step(local, input);
+            self.do_all(host, actions);
+        }
+    }
+
+    fn wake_driver(&mut self, host: usize, at: Duration) {
+        let Some(process) = &self.hosts[host].process else {
+            return;
+        };
+        // An earlier wake-up finds the deadline and plans it.
+        if process.wake.is_some_and(|wake| wake <= at) {
+            return;
+        }
+        let number = process.number;
+        let at = at + self.nap();
+        if let Some(process) = &mut self.hosts[host].process {
+            process.wake = Some(at);
+        }
+        self.at(
+            at,
+            Event::Drive {
+                host,
+                process: number,
+            },
+        );
+    }
+
+    /// Passes the order on, then hands the requests out.
+    fn do_all(&mut self, host: usize, actions: Vec<Action>) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        let order = process.machine.vip_order().unwrap_or(VipOrder::FIRST);
+        if order != process.task.order {
+            let leads = |order: &VipOrder| !matches!(order.target, VipTarget::Absent);
+            let (led, now_leads) = (leads(&process.task.order), leads(&order));
+            process.task.order = order;
+            process.task.news = true;
+            if led != now_leads {
+                if now_leads {
+                    self.tally.saw("leaderships");
+                }
+                self.trace.say(self.now, Who::Host(host), || {
+                    (if now_leads {
+                        "LEADS"
+                    } else {
+                        "leads no longer"
+                    })
+                    .to_owned()
+                });
+            }
+            self.rouse(host);
+        }
+        for action in actions {
+            let Action::Call { op, call, timeout } = action;
+            self.trace.say(self.now, Who::Host(host), || {
+                format!("asks {}", super::consul::shown(&call))
+            });
+            self.send(host, op, call, timeout);
+        }
+        self.see_whether_stopped(host);
+    }
+
+    fn see_whether_stopped(&mut self, host: usize) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        // A machine that has stopped waits for nothing.
+        if process.machine.deadline().is_some() {
+            return;
+        }
+        let Phase::Stopped(outcome) = process.machine.status().phase else {
+            return;
+        };
+        self.trace.say(self.now, Who::Host(host), || {
+            format!("stopped: {outcome:?}")
+        });
+        process.pending.clear();
+        process.task.ending = true;
+        process.task.order = VipOrder {
+            version: process.task.order.version + 1,
+            target: VipTarget::Absent,
+        };
+        process.task.news = true;
+        self.rouse(host);
+        match outcome {
+            Outcome::NotALock { .. } => {
+                let pause = self.millis(1_000, 5_000);
+                self.after(pause, Event::Start { host });
+            }
+            Outcome::SessionLeft => self.tally.saw("stops that left the session"),
+            Outcome::Stopped => self.tally.saw("clean stops"),
+        }
+    }
+
+    /// There is news for the VIP task.
+    fn rouse(&mut self, host: usize) {
+        if let Some(process) = &self.hosts[host].process
+            && matches!(process.task.stage, Stage::Idle)
+        {
+            let pause = self.nap();
+            self.plan_turn(host, pause);
+        }
+    }
+
+    /// The kernel tells the VIP task that something has changed which was not its own doing. (It
+    /// tells of the task's own doing, too, and the task then looks once more and sees nothing new.)
+    pub(super) fn kernel_changed(&mut self, host: usize) {
+        if let Some(process) = &mut self.hosts[host].process {
+            process.task.changed = true;
+            self.rouse(host);
+        }
+    }
+
+    fn plan_turn(&mut self, host: usize, pause: Duration) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        process.task.turn += 1;
+        let event = Event::Look {
+            host,
+            process: process.number,
+            turn: process.task.turn,
+        };
+        self.after(pause, event);
+    }
+
+    /// The VIP task goes on.
+    pub(super) fn turn(&mut self, host: usize, number: u64, turn: u64) {
+        let it = &mut self.hosts[host];
+        let Some(process) = &mut it.process else {
+            return;
+        };
+        if process.number != number || process.task.turn != turn || process.frozen > 0 {
+            return;
+        }
+        let local = it.clock.read(self.now);
+        let task = &mut process.task;
+        let pause = match std::mem::replace(&mut task.stage, Stage::Idle) {
+            Stage::Idle => {
+                task.using = task.order;
+                (task.news, task.changed) = (false, false);
+                task.steps = 0;
+                task.stage = Stage::Looking(it.kernel.observe());
+                self.nap()
+            }
+            Stage::Looking(seen) => {
+                let Some(step) = task.reconciler.plan(local, &task.using, &seen) else {
+                    let report = task.reconciler.report(local, &task.using, &seen);
+                    let wake_at = task.reconciler.wake_at(local, &task.using, &seen);
+                    let again = task.news || task.changed;
+                    let off = task.using.version == task.order.version && !report.held;
+                    if task.ending && off {
+                        self.die(host);
+                        return;
+                    }
+                    if task.said.as_ref() != Some(&report) {
+                        task.said = Some(report.clone());
+                        process.report = Some(report);
+                        let pause = self.nap();
+                        self.after(
+                            pause,
+                            Event::Drive {
+                                host,
+                                process: number,
+                            },
+                        );
+                    }
+                    if again {
+                        self.plan_turn(host, Duration::ZERO);
+                    } else if let Some(at) = wake_at {
+                        let at = self.hosts[host].clock.when(at) + self.nap();
+                        self.plan_turn(host, at.saturating_sub(self.now));
+                    }
+                    return;
+                };
+                let result = self.act(host, step);
+                if let Some(process) = &mut self.hosts[host].process {
+                    process.task.stage = Stage::Acting(step, result);
+                }
+                self.nap()
+            }
+            Stage::Acting(step, result) => {
+                task.reconciler.done(local, &task.using, step, result);
+                task.steps += 1;
+                if task.steps >= STEPS_PER_PASS {
+                    BLIND_PAUSE
+                } else {
+                    task.stage = Stage::Looking(it.kernel.observe());
+                    self.nap()
+                }
+            }
+        };
+        self.plan_turn(host, pause);
+    }
+
+    /// The kernel does what the VIP task asks for.
+    fn act(&mut self, host: usize, step: Step) -> Result<(), String> {
+        let (now, it) = (self.now, &mut self.hosts[host]);
+        let clock = it.clock;
+        let expiry = match step {
+            Step::Add { lifetime, .. } => {
+                let added = it.kernel.add(now, Some(lifetime), &clock, &mut self.draw);
+                if added.is_ok() && self.last_holder != Some(host) {
+                    if self.last_holder.replace(host).is_some() {
+                        self.tally.saw("failovers");
+                    }
+                }
+                Some(added?)
+            }
+            Step::Refresh { lifetime, .. } => {
+                Some(
+                    it.kernel
+                        .refresh(now, Some(lifetime), &clock, &mut self.draw),
+                )
+            }
+            Step::Remove { .. } => {
+                it.kernel.remove();
+                None
+            }
+            Step::Announce => return Ok(()),
+        };
+        self.trace
+            .say(now, Who::Host(host), || format!("kernel: {step:?}"));
+        if let Some(expiry) = expiry
+            && let Some(at) = expiry.at
+        {
+            let token = expiry.token;
+            self.at(at, Event::Expire { host, token });
+        }
+        Ok(())
+    }
+
+    /// A lifetime is over.
+    pub(super) fn expire(&mut self, host: usize, token: u64) {
+        if self.hosts[host].kernel.expire(token) {
+            self.tally.saw("addresses ended by the kernel");
+            self.trace.say(self.now, Who::Host(host), || {
+                "kernel: the address's lifetime is over".to_owned()
+            });
+            self.kernel_changed(host);
+        }
+    }
+}
