@@ -6,6 +6,7 @@ use divan::Bencher;
 use vip_elector::election::call::{Answer, Entry, KeyRead, LOCK_FLAG, OpId, SessionId};
 use vip_elector::election::lease::{Lease, Terms};
 use vip_elector::election::machine::{Action, Event, Machine, Params};
+use vip_elector::election::note::Before;
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::election::time::Timestamp;
 use vip_elector::vip::reconcile::{LinkSeen, Observed, Reconciler};
@@ -34,8 +35,9 @@ fn key(index: u64, session: Option<&str>) -> Answer {
 
 /// The request named so, of those that the machine has handed out.
 fn op(actions: &[Action], name: &str) -> OpId {
-    let named = actions.iter().find_map(|Action::Call { op, call, .. }| {
-        format!("{call:?}").starts_with(name).then_some(*op)
+    let named = actions.iter().find_map(|action| match action {
+        Action::Call { op, call, .. } => format!("{call:?}").starts_with(name).then_some(*op),
+        Action::Remember { .. } => None,
     });
     named.unwrap_or(OpId(0))
 }
@@ -46,6 +48,7 @@ fn standby() -> (Machine, OpId) {
         terms: TERMS,
         value: "web1".into(),
         session_name: "bench".into(),
+        before: Before::Nothing,
     };
     let (mut machine, actions) = Machine::start(params, NOW, 1);
     let mut answer = |actions: &[Action], name, answer| {

@@ -90,6 +90,10 @@ pub struct Flags {
     )]
     pub manage_vip: Option<String>,
 
+    /// auto: the kernel ends the address if the daemon is killed or frozen; off: it does not [default: auto]
+    #[arg(long, value_name = "MODE", help_heading = "Election")]
+    pub kernel_lease: Option<String>,
+
     /// Consul's address, or several with commas [default: the file's, else http://127.0.0.1:8500]
     #[arg(long, value_name = "URL", help_heading = "Consul")]
     pub addr: Option<String>,

@@ -43,6 +43,8 @@ pub struct Config {
     pub session: Session,
     /// Whether addresses are held here; without it no address is ever touched.
     pub manage_vip: bool,
+    /// Of no meaning without [`Config::manage_vip`].
+    pub kernel_lease: KernelLease,
     /// How to log.
     pub log: Log,
     /// What is probably not meant, although it can be used.
@@ -83,6 +85,15 @@ pub struct Session {
     pub lock_delay: Duration,
     /// The check that must pass for this host to lead.
     pub check_id: Option<String>,
+}
+
+/// Whether the kernel ends the address by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelLease {
+    /// It does, as far as the lease allows.
+    Auto,
+    /// It does not, and a daemon that is killed or frozen leaves its address up.
+    Off,
 }
 
 /// How to log.
@@ -143,14 +154,18 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
         .map(|group| group.finish(manage_vip, &mut lines))
         .collect();
     let session = process.session();
+    let kernel_lease = process.kernel_lease.as_ref().map(|lease| lease.value);
     let Findings { problems, warnings } = findings.without_repetitions();
-    match (groups, access, session, process.log) {
-        (Some(groups), Some(access), Some(session), Some(log)) if problems.is_empty() => {
+    match (groups, access, session, kernel_lease, process.log) {
+        (Some(groups), Some(access), Some(session), Some(kernel_lease), Some(log))
+            if problems.is_empty() =>
+        {
             Ok(Config {
                 groups,
                 access,
                 session,
                 manage_vip,
+                kernel_lease,
                 log,
                 warnings,
                 lines,
@@ -175,6 +190,16 @@ impl Group {
     /// What the group is called in logs and reports.
     pub fn name(&self) -> &str {
         &self.trigger_key
+    }
+}
+
+impl KernelLease {
+    /// As it is written in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Wires the parts of a running daemon together, and takes them down in order.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
+mod member;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,15 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 use vip_netlink::Netlink;
 
-use crate::config::{Config, Group};
+use self::member::Member;
+use crate::config::{Config, KernelLease, Session};
 use crate::consul::{self, Binding, BuildError, Client};
-use crate::driver::clock::BootClock;
-use crate::driver::{self, journal};
 use crate::election::lease::Terms;
-use crate::election::machine::Params;
-use crate::election::status::Outcome;
-use crate::election::target::VipOrder;
-use crate::record::RecordFile;
-use crate::vip::kernel::LinkKernel;
-use crate::vip::task;
+use crate::logging::Chain;
+use crate::runtime::RuntimeDirectory;
+use crate::runtime::address::AddressFile;
+use crate::runtime::lock::{self, GroupLock};
+use crate::runtime::session::SessionFile;
 
 /// How long a stop may take before the process leaves without it. The kernel ends the address and
 /// Consul the session by themselves then.
@@ -47,6 +45,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A second process for a group.
+    #[error(transparent)]
+    AlreadyRunning(lock::Error),
     /// A group's key belongs to somebody else; everything else was given up in order.
     #[error("{0}")]
     NotALock(String),
@@ -78,6 +79,13 @@ pub fn run(config: &Config) -> Result<(), Error> {
 
 async fn supervise(config: &Config) -> Result<(), Error> {
     let mut signals = Signals::open().map_err(setup("signal handlers"))?;
+    let variable = std::env::var("RUNTIME_DIRECTORY").ok();
+    let directory = RuntimeDirectory::of(variable.as_deref());
+    let locks = config
+        .groups
+        .iter()
+        .map(|group| alone(&directory, group.name()))
+        .collect::<Result<Vec<_>, _>>()?;
     let client = Client::new(&config.access)?;
     let netlink = match config.manage_vip {
         true => Some(Arc::new(Netlink::open().map_err(Error::Netlink)?)),
@@ -85,13 +93,11 @@ async fn supervise(config: &Config) -> Result<(), Error> {
     };
     let (stop, stopping) = watch::channel(false);
     let mut groups = JoinSet::new();
-    for group in &config.groups {
+    for (group, lock) in config.groups.iter().zip(locks) {
+        let terms = terms(config);
         let member = Member {
             group: group.clone(),
-            terms: match config.manage_vip {
-                true => Terms::managed(config.session.lock_delay, config.session.ttl),
-                false => Terms::companion(config.session.lock_delay, config.session.ttl),
-            },
+            terms,
             consul: Binding::new(
                 client.clone(),
                 consul::Terms {
@@ -102,6 +108,14 @@ async fn supervise(config: &Config) -> Result<(), Error> {
                     check_id: config.session.check_id.clone(),
                 },
             ),
+            memory: SessionFile::of(
+                &directory,
+                group.name(),
+                &group.trigger_value,
+                described(&config.session),
+            )
+            .map_err(setup("the record of the session"))?,
+            address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
             stopping: stopping.clone(),
         };
@@ -114,7 +128,10 @@ async fn supervise(config: &Config) -> Result<(), Error> {
             manage_vip = config.manage_vip,
             "taking part in the election"
         );
-        groups.spawn(member.run());
+        groups.spawn(async move {
+            let _alone = lock;
+            member.run().await
+        });
     }
     let mut ended = Ok(());
     let too_long = too_long(stopping.clone());
@@ -146,88 +163,41 @@ async fn supervise(config: &Config) -> Result<(), Error> {
     }
 }
 
-/// One group on this host.
-struct Member {
-    group: Group,
-    terms: Terms,
-    consul: Binding,
-    netlink: Option<Arc<Netlink>>,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Member {
-    async fn run(self) -> Result<(), Error> {
-        let Self {
-            group,
-            terms,
-            consul,
-            netlink,
-            stopping,
-        } = self;
-        let name = group.name().to_owned();
-        let clock = || BootClock::open().map_err(setup("a timer"));
-        let mut tasks = JoinSet::new();
-        let link = match (netlink, group.vip.clone()) {
-            (Some(netlink), Some(vip)) => {
-                let (orders, orders_seen) = watch::channel(VipOrder::FIRST);
-                let (reports, reports_seen) = watch::channel(None);
-                let runtime_directory = std::env::var("RUNTIME_DIRECTORY").ok();
-                let record = RecordFile::of(runtime_directory.as_deref(), &name);
-                let address = vip.address;
-                let kernel = LinkKernel::new(vip, netlink, record);
-                let ends = task::Link {
-                    orders: orders_seen,
-                    reports,
-                };
-                let (name, clock) = (name.clone(), clock()?);
-                tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
-                Some(driver::Link {
-                    orders,
-                    reports: reports_seen,
-                })
-            }
-            (_, _) => None,
-        };
-        let nonce = RandomState::new().build_hasher().finish();
-        let params = Params {
-            terms,
-            session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
-            value: group.trigger_value,
-        };
-        let driver = driver::run(
-            &name,
-            params,
-            nonce,
-            Arc::new(consul),
-            clock()?,
-            link,
-            stopping,
-        );
-        tokio::pin!(driver);
-        let outcome = tokio::select! {
-            outcome = &mut driver => outcome,
-            // Without it nothing would be known of the address: better to start over.
-            Some(_) = tasks.join_next() => return Err(Error::Crashed(name.clone())),
-        };
-        // The driver's end of the order channel is gone, so the VIP task takes the address off, if
-        // that is still to be done, and ends.
-        while let Some(done) = tasks.join_next().await {
-            if done.is_err() {
-                return Err(Error::Crashed(name.clone()));
-            }
-        }
-        match outcome {
-            Outcome::Stopped => Ok(()),
-            Outcome::SessionLeft => {
-                warn!(
-                    group = name,
-                    "consul did not take the session back; it ends with its ttl"
-                );
-                Ok(())
-            }
-            Outcome::NotALock { flags } => Err(Error::NotALock(journal::not_a_lock(&name, flags))),
+/// Refuses to be the second process of a group; where that cannot be known, goes on.
+fn alone(directory: &RuntimeDirectory, group: &str) -> Result<Option<GroupLock>, Error> {
+    match GroupLock::take(directory, group) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(taken @ lock::Error::Taken { .. }) => Err(Error::AlreadyRunning(taken)),
+        Err(error @ lock::Error::Unusable { .. }) => {
+            warn!(
+                group,
+                error = %Chain(&error),
+                "nothing can be remembered here: a second process for this group would not be noticed, \
+                 and after a crash, the next one waits for the session's end instead of going on with \
+                 it; make the directory writable, or set RUNTIME_DIRECTORY"
+            );
+            Ok(None)
         }
     }
+}
+
+fn terms(config: &Config) -> Terms {
+    let Session {
+        lock_delay, ttl, ..
+    } = config.session;
+    match (config.manage_vip, config.kernel_lease) {
+        (false, _) => Terms::companion(lock_delay, ttl),
+        (true, KernelLease::Auto) => Terms::managed(lock_delay, ttl),
+        (true, KernelLease::Off) => Terms::managed(lock_delay, ttl).without_kernel_lease(),
+    }
+}
+
+/// What a session is created with: one that was created with something else is not adopted.
+fn described(session: &Session) -> String {
+    format!(
+        "ttl={:?} lock-delay={:?} check-id={:?}",
+        session.ttl, session.lock_delay, session.check_id
+    )
 }
 
 struct Signals {

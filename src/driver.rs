@@ -8,20 +8,24 @@
 pub mod clock;
 pub(crate) mod journal;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
 use self::clock::Clock;
 use crate::consul;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId};
 use crate::election::machine::{Action, Event, Machine, Params};
+use crate::election::note::Note;
 use crate::election::status::{Outcome, Phase};
 use crate::election::target::{VipOrder, VipReport};
+use crate::election::time::Timestamp;
 
 /// Consul, as far as one group goes.
 pub trait Consul: Send + Sync + 'static {
@@ -39,6 +43,28 @@ impl Consul for consul::Binding {
     }
 }
 
+/// What outlives the process, as far as one group goes.
+pub trait Memory: Send {
+    /// Replaces what was remembered, at once. Returns whether the next process will find this note, or
+    /// at least none before it; and what went wrong, if anything did.
+    fn remember(&mut self, note: &Note) -> (bool, Option<String>);
+}
+
+/// A driver's world.
+#[derive(Debug)]
+pub struct World<P, C, M> {
+    /// Answers the calls.
+    pub consul: Arc<P>,
+    /// Tells the time.
+    pub clock: C,
+    /// Keeps the notes.
+    pub memory: M,
+    /// There exactly when the group's terms are managed.
+    pub link: Option<Link>,
+    /// Turning true is the request to give everything up.
+    pub stop: watch::Receiver<bool>,
+}
+
 /// The driver's ends of the talk with the VIP task.
 #[derive(Debug)]
 pub struct Link {
@@ -49,75 +75,102 @@ pub struct Link {
 }
 
 /// Runs a group until it has stopped.
-///
-/// `link` is there exactly when the group's terms are managed. `stop` turning true is the request
-/// to give everything up.
-pub async fn run<P: Consul, C: Clock>(
+pub async fn run<P: Consul, C: Clock, M: Memory>(
     group: &str,
     params: Params,
     seed: u64,
-    consul: Arc<P>,
-    mut clock: C,
-    mut link: Option<Link>,
-    mut stop: watch::Receiver<bool>,
+    world: World<P, C, M>,
 ) -> Outcome {
+    let World {
+        consul,
+        mut clock,
+        memory,
+        mut link,
+        mut stop,
+    } = world;
     let (mut machine, actions) = Machine::start(params, clock.now(), seed);
-    let mut calls = FuturesUnordered::new();
+    let mut hands = Hands {
+        group,
+        consul,
+        memory,
+        calls: FuturesUnordered::new(),
+        remembered: VecDeque::new(),
+        failure: None,
+    };
+    hands.carry_out(actions);
     let mut stopping = false;
-    calls.extend(
-        actions
-            .into_iter()
-            .map(|action| carry_out(Arc::clone(&consul), action)),
-    );
     loop {
         let before = machine.status();
         if let Phase::Stopped(outcome) = before.phase {
             return outcome;
         }
-        let deadline = machine.deadline();
-        let sleep = async {
-            match deadline {
-                Some((at, _)) => clock.sleep_until(at).await,
-                None => std::future::pending().await,
-            }
+        let deadline = machine.deadline().map(|(at, _)| at);
+        let event = match hands.remembered.pop_front() {
+            Some(event) => event,
+            None => tokio::select! {
+                // In this order, so that an answer that came with the deadline counts.
+                biased;
+                () = told_to_stop(&mut stop), if !stopping => {
+                    stopping = true;
+                    Event::Stop
+                }
+                report = next_report(link.as_mut()) => Event::Vip(report),
+                Some((op, result)) = hands.calls.next() => Event::Completed { op, result },
+                () = sleep(&mut clock, deadline) => Event::DeadlineReached,
+            },
         };
-        let event = tokio::select! {
-            // In this order, so that an answer that came with the deadline counts.
-            biased;
-            () = told_to_stop(&mut stop), if !stopping => {
-                stopping = true;
-                Event::Stop
-            }
-            report = next_report(link.as_mut()) => Event::Vip(report),
-            Some((op, result)) = calls.next() => Event::Completed { op, result },
-            () = sleep => Event::DeadlineReached,
-        };
+        // Read after whatever was waited for, a freeze of this process included: the first thing that
+        // the machine does with it is to compare it with the lease.
         let now = clock.now();
         let actions = machine.step(now, event);
         if let (Some(link), Some(order)) = (&link, machine.vip_order()) {
             link.orders
                 .send_if_modified(|last| std::mem::replace(last, order) != order);
         }
-        calls.extend(
-            actions
-                .into_iter()
-                .map(|action| carry_out(Arc::clone(&consul), action)),
-        );
+        hands.carry_out(actions);
         journal::log(group, now, &before, &machine.status());
     }
 }
 
-/// A completion comes back for every action, whatever Consul does.
-async fn carry_out<P: Consul>(
+/// What carries the machine's actions out.
+struct Hands<'a, P, M> {
+    group: &'a str,
     consul: Arc<P>,
-    Action::Call { op, call, timeout }: Action,
-) -> (OpId, Result<Answer, Failure>) {
+    memory: M,
+    calls: FuturesUnordered<BoxFuture<'static, (OpId, Result<Answer, Failure>)>>,
+    remembered: VecDeque<Event>,
+    /// The last failure to remember that was logged.
+    failure: Option<String>,
+}
+
+impl<P: Consul, M: Memory> Hands<'_, P, M> {
+    /// In order, so that a note is there before the request that it speaks of goes out.
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Call { op, call, timeout } => {
+                    let answer = ask(Arc::clone(&self.consul), call, timeout);
+                    self.calls
+                        .push(answer.map(move |result| (op, result)).boxed());
+                }
+                Action::Remember { op, note } => {
+                    let (kept, failure) = self.memory.remember(&note);
+                    if failure.is_some() && failure != self.failure {
+                        journal::not_remembered(self.group, failure.as_deref().unwrap_or_default());
+                    }
+                    self.failure = failure;
+                    self.remembered.push_back(Event::Remembered { op, kept });
+                }
+            }
+        }
+    }
+}
+
+/// An answer comes back to every call, whatever Consul does.
+async fn ask<P: Consul>(consul: Arc<P>, call: Call, timeout: Duration) -> Result<Answer, Failure> {
     let what = call.to_string();
     let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
-    (
-        op,
-        answer.unwrap_or_else(|_| Err(unanswered(&what, timeout))),
-    )
+    answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)))
 }
 
 fn unanswered(what: &str, timeout: Duration) -> Failure {
@@ -127,6 +180,13 @@ fn unanswered(what: &str, timeout: Duration) -> Failure {
             "{what}: no answer from consul within {} ms",
             timeout.as_millis()
         ),
+    }
+}
+
+async fn sleep<C: Clock>(clock: &mut C, until: Option<Timestamp>) {
+    match until {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

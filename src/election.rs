@@ -6,6 +6,8 @@ pub mod call;
 pub mod key;
 pub mod lease;
 pub mod machine;
+pub mod note;
+pub mod rules;
 pub mod status;
 pub mod target;
 pub mod time;

@@ -13,5 +13,5 @@ pub mod driver;
 pub mod election;
 pub mod logging;
 pub mod privileges;
-pub mod record;
+pub mod runtime;
 pub mod vip;

@@ -44,9 +44,10 @@ const NOT_OURS: [(&str, &[&str]); 9] = [
 const OWN: &str = "vip-elector";
 
 /// What may stand in it.
-const OWN_OPTIONS: [&str; 8] = [
+const OWN_OPTIONS: [&str; 9] = [
     "addr",
     "check-id",
+    "kernel-lease",
     "lock-delay",
     "log-format",
     "log-level",

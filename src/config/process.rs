@@ -9,7 +9,7 @@ use super::duration::Go;
 use super::levels::{Levels, filled_flag, flag};
 use super::origin::{Sourced, Written};
 use super::report::{Fault, Findings};
-use super::{Log, LogFormat, duration};
+use super::{KernelLease, Log, LogFormat, duration};
 
 /// What was asked for. A field is `None` only where a problem was reported.
 pub(super) struct Process {
@@ -17,6 +17,7 @@ pub(super) struct Process {
     pub(super) ttl: Option<Sourced<Time>>,
     pub(super) lock_delay: Option<Sourced<Time>>,
     pub(super) check_id: Option<Sourced<String>>,
+    pub(super) kernel_lease: Option<Sourced<KernelLease>>,
     pub(super) log: Option<Log>,
 }
 
@@ -63,6 +64,12 @@ impl Process {
         );
         let typed = filled_flag("--check-id", flags.check_id.as_ref());
         let check_id = levels.option(typed, "check-id", resolver.findings);
+        let kernel_lease = resolver.option(
+            flag("--kernel-lease", flags.kernel_lease.as_ref()),
+            "kernel-lease",
+            KernelLease::Auto,
+            kernel_lease_mode,
+        );
         let format = resolver.option(
             flag("--log-format", flags.log_format.as_ref()),
             "log-format",
@@ -82,6 +89,11 @@ impl Process {
         lines.add("lock-delay", lock_delay.as_ref(), |delay| {
             Go(delay.duration).to_string()
         });
+        if managed {
+            lines.add("kernel-lease", kernel_lease.as_ref(), |lease| {
+                lease.name().to_owned()
+            });
+        }
         lines.add("log-format", format.as_ref(), |format| {
             format.name().to_owned()
         });
@@ -97,6 +109,7 @@ impl Process {
             ttl,
             lock_delay,
             check_id,
+            kernel_lease,
             log,
         }
     }
@@ -149,6 +162,16 @@ impl Time {
             duration,
             text: text.to_owned(),
         })
+    }
+}
+
+fn kernel_lease_mode(text: &str) -> Result<KernelLease, Fault> {
+    match text {
+        "auto" => Ok(KernelLease::Auto),
+        "off" => Ok(KernelLease::Off),
+        _ => Err(Fault::NotOneOf {
+            known: "auto or off",
+        }),
     }
 }
 

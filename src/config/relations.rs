@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::Session;
 use super::group::Draft;
 use super::origin::{Sourced, Written};
 use super::process::{Process, Time};
 use super::report::{Caution, Fault, Findings};
+use super::{KernelLease, Session};
 use crate::election::lease::STRICT_LOCK_DELAY;
 
 // What Consul takes: <https://developer.hashicorp.com/consul/api-docs/session>.
@@ -31,6 +31,12 @@ pub(super) fn check(process: &Process, groups: &[Draft], findings: &mut Findings
             .as_ref()
             .is_some_and(|manage_vip| manage_vip.value);
         check_lock_delay(lock_delay, manage_vip, findings);
+        if let Some(lease) = process.kernel_lease.as_ref().filter(|_| manage_vip)
+            && lease.value == KernelLease::Off
+        {
+            let written = lease.means(lease.value.name().to_owned());
+            findings.warning("kernel-lease", &written, Caution::NoKernelLease);
+        }
     }
     for (number, group) in groups.iter().enumerate() {
         check_against(group, &groups[..number], findings);

@@ -170,6 +170,11 @@ pub enum Caution {
          excludes that"
     )]
     KernelTooLate,
+    #[error(
+        "leaves the address up when the daemon is killed or frozen, while another host takes it; write \
+         auto unless another program of this host cannot bear the refresh events"
+    )]
+    NoKernelLease,
     #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
     Unverified,
 }

@@ -160,10 +160,11 @@ impl Binding {
             .client
             .sessions(self.home().as_deref(), timeout)
             .await?;
-        Ok(sessions
-            .into_iter()
-            .find(|session| session.name == name)
-            .map(|session| session.id))
+        let Some(session) = sessions.into_iter().find(|session| session.name == name) else {
+            return Ok(None);
+        };
+        self.settle(Some(session.node));
+        Ok(Some(session.id))
     }
 
     async fn mark_vacant(&self, timeout: Duration) -> Result<(), Failure> {

@@ -15,6 +15,16 @@ pub(crate) fn not_a_lock(key: &str, flags: u64) -> String {
     )
 }
 
+/// Says that the next process will know nothing of our session.
+pub(super) fn not_remembered(group: &str, error: &str) {
+    warn!(
+        group,
+        error,
+        "remembering the session failed: after a crash, the next process waits for its end instead of \
+         going on with it"
+    );
+}
+
 /// Logs what is different between two statuses of a group.
 pub(super) fn log(group: &str, now: Timestamp, before: &Status, after: &Status) {
     log_phase(group, now, before, after);
@@ -58,6 +68,17 @@ fn log_phase(group: &str, now: Timestamp, before: &Status, after: &Status) {
             let reason = after.ending.as_ref().map(tracing::field::display);
             let lease_ms = millis(lease.left(now));
             warn!(group, session, reason, lease_ms, "*** LOCK LOST ***");
+        }
+        (Phase::Adopting, Phase::Standby) => {
+            let session = after.session.as_ref().map(tracing::field::display);
+            info!(
+                group,
+                session, "went on with the session of the process before"
+            );
+        }
+        (Phase::Adopting, _) => {
+            let session = before.session.as_ref().map(tracing::field::display);
+            info!(group, session, "the session of the process before is gone");
         }
         (Phase::Joining, Phase::Standby) => {
             let session = after.session.as_ref().map(tracing::field::display);

@@ -106,6 +106,25 @@ pub enum Call {
     Release(SessionId),
 }
 
+impl Call {
+    /// Returns an id that all calls of one kind share.
+    pub(super) fn kind(&self) -> OpId {
+        OpId(match self {
+            Self::CreateSession { .. } => 1,
+            Self::FindSession { .. } => 2,
+            Self::RenewSession(_) => 3,
+            Self::DestroySession(_) => 4,
+            Self::SessionLockDelay(_) => 5,
+            Self::Read => 6,
+            Self::Watch { .. } => 7,
+            Self::MarkVacant => 8,
+            Self::Acquire { .. } => 9,
+            Self::Restore(_) => 10,
+            Self::Release(_) => 11,
+        })
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

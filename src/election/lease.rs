@@ -12,10 +12,12 @@
 //! - the daemon removes it at [`Lease::end`], which is earlier by a margin for clock rate (1 %) and
 //!   for the time that removing takes, and
 //! - the kernel removes it by itself, because it is only ever lent to it for
-//!   [`Lease::kernel_lifetime`], whole seconds that are over, lateness included, before `c + D`.
+//!   [`Lease::kernel_lifetime`], whole seconds that are over, lateness and clock rate included, before
+//!   `c + D`.
 
 use std::time::Duration;
 
+use crate::election::rules::Rule;
 use crate::election::time::Timestamp;
 
 /// How late the kernel may be in removing an address whose lifetime of at most
@@ -37,6 +39,17 @@ pub struct Terms {
     lock_delay: Duration,
     ttl: Duration,
     manage_vip: bool,
+    kernel_lease: bool,
+    broken: Option<Rule>,
+}
+
+/// How long the kernel is given the address for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelLifetime {
+    /// It removes the address by itself after so many seconds.
+    Seconds(u64),
+    /// It never does: there is no kernel lease.
+    Unlimited,
 }
 
 impl Terms {
@@ -46,6 +59,8 @@ impl Terms {
             lock_delay,
             ttl,
             manage_vip: true,
+            kernel_lease: true,
+            broken: None,
         }
     }
 
@@ -58,7 +73,35 @@ impl Terms {
             lock_delay,
             ttl,
             manage_vip: false,
+            kernel_lease: false,
+            broken: None,
         }
+    }
+
+    /// Leaves removing the address to the daemon alone. A daemon that is killed or frozen then keeps
+    /// no promise.
+    pub const fn without_kernel_lease(self) -> Self {
+        Self {
+            kernel_lease: false,
+            ..self
+        }
+    }
+
+    /// Breaks a rule, to show that somebody notices. Never called by the daemon.
+    pub const fn breaking(self, rule: Rule) -> Self {
+        Self {
+            broken: Some(rule),
+            ..self
+        }
+    }
+
+    pub(super) fn keeps(&self, rule: Rule) -> bool {
+        self.broken != Some(rule)
+    }
+
+    /// Returns whether the kernel takes the address off in time even if the daemon is dead or frozen.
+    pub fn kernel_suffices(&self) -> bool {
+        self.kernel_lease && self.lock_delay >= STRICT_LOCK_DELAY
     }
 
     /// Returns whether the address is ours to hold.
@@ -78,7 +121,7 @@ impl Terms {
 
     /// Returns how long after the confirm the lock is certainly nobody else's.
     pub fn span(&self) -> Duration {
-        if self.manage_vip {
+        if self.manage_vip && self.keeps(Rule::LeaseWithinLockDelay) {
             self.lock_delay.min(self.ttl)
         } else {
             self.ttl
@@ -90,38 +133,48 @@ impl Terms {
         Duration::from_millis(50) + self.span() / 100
     }
 
+    /// Returns the part of the span that the kernel's hand may use: all but 1 % of clock rate.
+    fn kernel_span(&self) -> Duration {
+        self.span() - self.span() / 100
+    }
+
     /// Returns the time from one confirm to the next, which is also each confirm's timeout.
     pub fn confirm_interval(&self) -> Duration {
         if !self.manage_vip {
             return self.ttl / 4;
         }
-        let kernel = Duration::from_secs(self.kernel_lifetime(self.span()).unwrap_or(1));
-        if self.lock_delay >= STRICT_LOCK_DELAY {
-            // A confirm that takes longer leaves the kernel no whole second, and so no address.
-            let usable = self
-                .span()
-                .saturating_sub(KERNEL_LATENESS + Duration::from_secs(1));
-            return (self.lock_delay / 4)
-                .min(self.ttl / 4)
-                .min(kernel / 3)
-                .min(usable);
+        let quarter = (self.lock_delay / 4).min(self.ttl / 4);
+        match self.kernel_lifetime(self.kernel_span()) {
+            Some(KernelLifetime::Unlimited) => quarter,
+            Some(KernelLifetime::Seconds(seconds)) if self.kernel_suffices() => {
+                // A confirm that takes longer leaves the kernel no whole second, and so no address.
+                let usable = self
+                    .kernel_span()
+                    .saturating_sub(KERNEL_LATENESS + Duration::from_secs(1));
+                quarter.min(Duration::from_secs(seconds) / 3).min(usable)
+            }
+            Some(KernelLifetime::Seconds(seconds)) => quarter.min(Duration::from_secs(seconds) / 3),
+            None => quarter,
         }
-        (self.lock_delay / 4).min(self.ttl / 4).min(kernel / 3)
     }
 
-    /// Returns the seconds for which the kernel may be given the address when `left` of the span
-    /// is left, or `None` when it must not be given any more.
-    fn kernel_lifetime(&self, left: Duration) -> Option<u64> {
-        match left
-            .saturating_sub(KERNEL_LATENESS)
-            .as_secs()
-            .min(MAX_KERNEL_LIFETIME)
-        {
+    /// Returns how long the kernel may be given the address when `left` of its span is left, or
+    /// `None` when it must not be given any more.
+    fn kernel_lifetime(&self, left: Duration) -> Option<KernelLifetime> {
+        if !self.kernel_lease {
+            return Some(KernelLifetime::Unlimited);
+        }
+        let seconds = if self.keeps(Rule::KernelLifetimeWithinLease) {
+            left.saturating_sub(KERNEL_LATENESS).as_secs()
+        } else {
+            left.as_secs() + 1
+        };
+        match seconds.min(MAX_KERNEL_LIFETIME) {
             // Whole seconds cannot be shorter. The daemon's own hand removes the address in time;
             // the kernel's may be late, which is why this lock-delay draws a warning.
-            0 if self.lock_delay < STRICT_LOCK_DELAY => Some(1),
+            0 if self.lock_delay < STRICT_LOCK_DELAY => Some(KernelLifetime::Seconds(1)),
             0 => None,
-            seconds => Some(seconds),
+            seconds => Some(KernelLifetime::Seconds(seconds)),
         }
     }
 }
@@ -134,6 +187,14 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Starts a lease from a confirm whose request was sent at `sent_at`, or later, and which was
+    /// answered at `answered_at`.
+    pub(super) fn from_confirm(terms: Terms, sent_at: Timestamp, answered_at: Timestamp) -> Self {
+        // Counted from the request: the answer may have been long on its way.
+        let from_request = terms.keeps(Rule::LeaseCountsFromRequest);
+        Self::new(terms, if from_request { sent_at } else { answered_at })
+    }
+
     /// Starts a lease from a confirm whose request was sent at `confirmed_at` or later.
     pub const fn new(terms: Terms, confirmed_at: Timestamp) -> Self {
         Self {
@@ -167,14 +228,14 @@ impl Lease {
         self.end().since(now)
     }
 
-    /// Returns the seconds for which the kernel may be given the address at `now`, or `None` when
-    /// it must not be given any more.
-    pub fn kernel_lifetime(&self, now: Timestamp) -> Option<u64> {
+    /// Returns how long the kernel may be given the address for at `now`, or `None` when it must not
+    /// be given any more.
+    pub fn kernel_lifetime(&self, now: Timestamp) -> Option<KernelLifetime> {
         if !self.is_live(now) {
             return None;
         }
         self.terms
-            .kernel_lifetime((self.confirmed_at + self.terms.span()).since(now))
+            .kernel_lifetime((self.confirmed_at + self.terms.kernel_span()).since(now))
     }
 
     /// Returns when the kernel is best given the address for the last time: just before less than
@@ -184,7 +245,7 @@ impl Lease {
         if self.terms.lock_delay < STRICT_LOCK_DELAY {
             self.end()
         } else {
-            self.confirmed_at + self.terms.span().saturating_sub(reserve)
+            self.confirmed_at + self.terms.kernel_span().saturating_sub(reserve)
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Pure: the election machine of one group. `step(now, event)` in, actions out.
 //!
 //! ```text
-//! Clearing ─► Preflight ─► Joining ─► Standby ◄──► Leading
-//!                             ▲          │            │
-//!                             └──────────┴─ Resigning ┘─► Stopped
+//! Adopting ──────────────────────────────┐
+//!    │                                   ▼
+//!    └► Clearing ─► Preflight ─► Joining ─► Standby ◄──► Leading
+//!                                   ▲          │            │
+//!                                   └──────────┴─ Resigning ┘─► Stopped
 //! ```
 //!
 //! Events change what the machine knows; [`settle`](Machine::step) then takes every transition that
 //! follows, and hands out every request that is due. At most one request of a kind is under way,
 //! and an answer that no slot waits for is dropped.
 
+mod adopting;
 mod attempt;
 mod joining;
 mod leading;
@@ -22,6 +25,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::adopting::Adopting;
 use self::attempt::Attempt;
 use self::joining::Joining;
 use self::member::{Member, Part};
@@ -30,6 +34,8 @@ use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending};
 use crate::election::key::KeyState;
 use crate::election::lease::Terms;
+use crate::election::note::{Before, Note};
+use crate::election::rules::Rule;
 use crate::election::status::{Doing, Ending, Outcome, Phase, Status, Trouble};
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
@@ -46,6 +52,20 @@ pub struct Params {
     pub value: String,
     /// Unique to this group and process: what our sessions' names begin with.
     pub session_name: String,
+    /// What the process before left.
+    pub before: Before,
+}
+
+impl Params {
+    /// Returns what must be true of the address until the machine says otherwise.
+    pub fn first_order(&self) -> VipOrder {
+        let kept = matches!(self.before, Before::Adoptable { .. }) && self.terms.kernel_suffices();
+        VipOrder::first(if kept {
+            VipTarget::Kept
+        } else {
+            VipTarget::Absent
+        })
+    }
 }
 
 /// What happened.
@@ -62,6 +82,13 @@ pub enum Event {
     },
     /// The kernel's word on the address.
     Vip(VipReport),
+    /// A note was written down, or not.
+    Remembered {
+        /// As in [`Action::Remember`].
+        op: OpId,
+        /// Whether the next process will find this note, or at least none before it.
+        kept: bool,
+    },
     /// Give everything up and stop.
     Stop,
 }
@@ -78,6 +105,14 @@ pub enum Action {
         call: Call,
         /// Bounds the whole request.
         timeout: Duration,
+    },
+    /// Write this down for the next process, in order with the calls, and come back with
+    /// [`Event::Remembered`].
+    Remember {
+        /// To be handed back.
+        op: OpId,
+        /// What to write in place of the note before.
+        note: Note,
     },
 }
 
@@ -110,6 +145,10 @@ struct Core {
     rng: fastrand::Rng,
     ops: u64,
     sessions: u64,
+    /// What was written down last, unless that failed.
+    noted: Option<Note>,
+    /// The session of an earlier process, to be found and destroyed.
+    leftover: Option<String>,
     stopping: bool,
     /// `None` when the address is not ours to hold.
     vip: Option<Vip>,
@@ -132,6 +171,7 @@ struct Vip {
 
 #[derive(Debug)]
 enum Role {
+    Adopting(Adopting),
     Clearing,
     Preflight { read: Attempt, backoff: Backoff },
     Joining(Joining),
@@ -141,18 +181,27 @@ enum Role {
 }
 
 impl Machine {
-    /// Starts a machine that has not yet talked to Consul. With managed terms it first waits for
-    /// a report that says no address of ours is up.
+    /// Starts a machine that has not yet talked to Consul. With a session to adopt it looks for that
+    /// first; else, and with managed terms, it waits for a report that says no address of ours is up.
     pub fn start(params: Params, now: Timestamp, seed: u64) -> (Self, Vec<Action>) {
-        let vip = params.terms.is_managed().then_some(Vip {
-            order: VipOrder::FIRST,
+        let vip = params.terms.is_managed().then(|| Vip {
+            order: params.first_order(),
             report: None,
         });
+        let (role, leftover) = match params.before.clone() {
+            Before::Nothing => (Role::Clearing, None),
+            Before::Leftover { name } => (Role::Clearing, Some(name)),
+            Before::Adoptable { name, session } => {
+                (Role::Adopting(Adopting::new(name, session, now)), None)
+            }
+        };
         let core = Core {
             params,
             rng: fastrand::Rng::with_seed(seed),
             ops: 0,
             sessions: 0,
+            noted: None,
+            leftover,
             stopping: false,
             vip,
             campaign_after: now,
@@ -162,10 +211,7 @@ impl Machine {
             troubles: BTreeMap::new(),
             actions: Vec::new(),
         };
-        let mut machine = Self {
-            core,
-            role: Role::Clearing,
-        };
+        let mut machine = Self { core, role };
         machine.settle(now);
         let actions = machine.core.take_actions();
         (machine, actions)
@@ -181,6 +227,7 @@ impl Machine {
                     vip.report = Some(report);
                 }
             }
+            Event::Remembered { op, kept } => self.remembered(now, op, kept),
             Event::Stop => self.core.stopping = true,
         }
         self.settle(now);
@@ -192,6 +239,7 @@ impl Machine {
         let mut deadlines = Vec::new();
         match &self.role {
             Role::Clearing | Role::Stopped(_) => {}
+            Role::Adopting(adopting) => deadlines.extend(adopting.deadline()),
             Role::Preflight { read, .. } => deadlines.extend(read.deadline(DeadlineReason::Retry)),
             Role::Joining(joining) => deadlines.extend(joining.deadline()),
             Role::Member(member) => member.deadlines(&self.core, &mut deadlines),
@@ -209,7 +257,8 @@ impl Machine {
     pub fn status(&self) -> Status {
         let member = match &self.role {
             Role::Member(member) => Some(member),
-            Role::Clearing
+            Role::Adopting(_)
+            | Role::Clearing
             | Role::Preflight { .. }
             | Role::Joining(_)
             | Role::Resigning(_)
@@ -217,6 +266,7 @@ impl Machine {
         };
         Status {
             phase: match &self.role {
+                Role::Adopting(_) => Phase::Adopting,
                 Role::Clearing => Phase::Clearing,
                 Role::Preflight { .. } => Phase::Preflight,
                 Role::Joining(_) => Phase::Joining,
@@ -230,6 +280,7 @@ impl Machine {
             session: match &self.role {
                 Role::Member(member) => Some(member.session.id.clone()),
                 Role::Resigning(resigning) => Some(resigning.session.clone()),
+                Role::Adopting(adopting) => Some(adopting.session.clone()),
                 Role::Clearing | Role::Preflight { .. } | Role::Joining(_) | Role::Stopped(_) => {
                     None
                 }
@@ -252,6 +303,7 @@ impl Machine {
         let core = &mut self.core;
         let next = match &mut self.role {
             Role::Clearing | Role::Stopped(_) => None,
+            Role::Adopting(adopting) => adopting.completed(core, now, op, result),
             Role::Preflight { read, backoff } => match read.answered_by(op) {
                 Some(_) => preflight_answered(core, now, read, backoff, result),
                 None => None,
@@ -262,6 +314,16 @@ impl Machine {
         };
         if let Some(role) = next {
             self.role = role;
+        }
+    }
+
+    fn remembered(&mut self, now: Timestamp, op: OpId, kept: bool) {
+        if !kept {
+            // The next note is written even if it says the same.
+            self.core.noted = None;
+        }
+        if let Role::Resigning(resigning) = &mut self.role {
+            resigning.remembered(now, op, kept);
         }
     }
 
@@ -276,6 +338,7 @@ impl Machine {
         let core = &mut self.core;
         match &mut self.role {
             Role::Clearing | Role::Stopped(_) => {}
+            Role::Adopting(adopting) => adopting.send(core, now),
             Role::Preflight { read, .. } => {
                 read.send_if_due(core, now, CALL_TIMEOUT, || Call::Read);
             }
@@ -289,6 +352,7 @@ impl Machine {
         let core = &mut self.core;
         match &mut self.role {
             Role::Stopped(_) => None,
+            Role::Adopting(adopting) => adopting.next_role(core),
             Role::Clearing if !core.vip_is_off() => None,
             Role::Clearing | Role::Preflight { .. } if core.stopping => {
                 Some(Role::Stopped(Outcome::Stopped))
@@ -320,7 +384,7 @@ fn preflight_answered(
             KeyState::Missing
             | KeyState::Held { .. }
             | KeyState::Released { .. }
-            | KeyState::Abandoned { .. } => Role::Joining(Joining::new(now)),
+            | KeyState::Abandoned { .. } => Role::Joining(Joining::new(core, now)),
         });
     }
     *read = Attempt::Due(now + backoff.next(&mut core.rng));
@@ -330,10 +394,30 @@ fn preflight_answered(
 impl Core {
     /// Hands a request out.
     fn call(&mut self, now: Timestamp, timeout: Duration, call: Call) -> Pending {
-        self.ops += 1;
-        let op = OpId(self.ops);
+        let op = if self.params.terms.keeps(Rule::StaleAnswersDropped) {
+            self.next_op()
+        } else {
+            call.kind()
+        };
         self.actions.push(Action::Call { op, call, timeout });
         Pending { op, issued_at: now }
+    }
+
+    /// Has a note written down, unless it stands there already.
+    fn remember(&mut self, note: Note) -> Option<OpId> {
+        if self.noted.as_ref() == Some(&note) {
+            return None;
+        }
+        let op = self.next_op();
+        self.noted = Some(note.clone());
+        self.actions.push(Action::Remember { op, note });
+        Some(op)
+    }
+
+    /// Ids are never used twice, so an answer that comes late or again is nobody's.
+    fn next_op(&mut self) -> OpId {
+        self.ops += 1;
+        OpId(self.ops)
     }
 
     fn take_actions(&mut self) -> Vec<Action> {
@@ -343,20 +427,26 @@ impl Core {
     /// Makes the order follow the role.
     fn order(&mut self, role: &Role) {
         let Some(vip) = &mut self.vip else { return };
+        // As long as it was so from the start: what was once taken off stays off.
+        let kept = match vip.order.target {
+            VipTarget::Kept => VipTarget::Kept,
+            VipTarget::Absent | VipTarget::HeldUntil(_) => VipTarget::Absent,
+        };
         let target = match role {
             Role::Member(member) => match &member.part {
                 Part::Leading(leading) => VipTarget::HeldUntil(leading.lease),
+                Part::Standby(standby) if standby.keeps_address() => kept,
                 Part::Standby(_) => VipTarget::Absent,
             },
+            Role::Adopting(_) => kept,
             Role::Clearing
             | Role::Preflight { .. }
             | Role::Joining(_)
             | Role::Resigning(_)
             | Role::Stopped(_) => VipTarget::Absent,
         };
-        let turned =
-            matches!(target, VipTarget::Absent) != matches!(vip.order.target, VipTarget::Absent);
-        vip.order.version += u64::from(turned);
+        let kind = std::mem::discriminant::<VipTarget>;
+        vip.order.version += u64::from(kind(&target) != kind(&vip.order.target));
         vip.order.target = target;
     }
 

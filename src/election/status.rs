@@ -30,6 +30,8 @@ pub struct Status {
 /// Where in its life the machine is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Looking for the session of the process before, to go on with it.
+    Adopting,
     /// Taking off what an earlier process left.
     Clearing,
     /// Looking whether the trigger key is a lock.

@@ -11,6 +11,10 @@ use crate::election::lease::Lease;
 pub enum VipTarget {
     /// The address is off.
     Absent,
+    /// The address stays as it is: up until the kernel's lifetime of it ends, or off. Only while it is
+    /// being found out whether the session of the process before is still ours, and only where the
+    /// kernel takes the address off in time by itself.
+    Kept,
     /// The address is up, and off again when the lease ends.
     HeldUntil(Lease),
 }
@@ -18,18 +22,17 @@ pub enum VipTarget {
 /// A target and its place in the row of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VipOrder {
-    /// Rises whenever the target turns from absent to held or back, not when a lease is prolonged.
+    /// Rises whenever the target turns into one of another kind, not when a lease is prolonged.
     pub version: u64,
     /// What should be true.
     pub target: VipTarget,
 }
 
 impl VipOrder {
-    /// What is ordered before anything has happened.
-    pub const FIRST: Self = Self {
-        version: 0,
-        target: VipTarget::Absent,
-    };
+    /// Returns the order that nothing came before.
+    pub const fn first(target: VipTarget) -> Self {
+        Self { version: 0, target }
+    }
 }
 
 /// What is true of the address, as the kernel says.

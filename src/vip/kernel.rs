@@ -6,7 +6,9 @@ use tracing::{debug, warn};
 use vip_netlink::{Address, Announcer, Changes, Lifetime, Link, Netlink, NodeKind, prefix_for};
 
 use crate::config;
-use crate::record::{Record, RecordFile};
+use crate::election::lease::KernelLifetime;
+use crate::logging::Chain;
+use crate::runtime::address::{AddressFile, AddressRecord};
 use crate::vip::reconcile::{LinkSeen, Observed, Step, VipSeen};
 use crate::vip::task::Kernel;
 
@@ -15,7 +17,7 @@ pub struct LinkKernel {
     vip: config::Vip,
     netlink: Arc<Netlink>,
     changes: Changes,
-    record: RecordFile,
+    record: AddressFile,
     /// Where the kernel does not mark addresses: whether an earlier process of this boot, or this
     /// one, has added the address here.
     added: bool,
@@ -28,10 +30,10 @@ pub struct LinkKernel {
 
 impl LinkKernel {
     /// Watches the interface and the address; touches nothing.
-    pub fn new(vip: config::Vip, netlink: Arc<Netlink>, record: RecordFile) -> Self {
+    pub fn new(vip: config::Vip, netlink: Arc<Netlink>, record: AddressFile) -> Self {
         let marks = marks_addresses();
         let added = !marks
-            && Record::now(&vip.interface, vip.address)
+            && AddressRecord::now(&vip.interface, vip.address)
                 .is_ok_and(|own| record.read().is_some_and(|record| record == own));
         let changes = netlink.changes();
         let kernel = Self {
@@ -79,7 +81,7 @@ impl LinkKernel {
 
     /// For the next process. Written ahead, because a disk may be slow, and a lease does not wait.
     fn remember(&self) {
-        let written = Record::now(&self.vip.interface, self.vip.address)
+        let written = AddressRecord::now(&self.vip.interface, self.vip.address)
             .and_then(|record| self.record.write(&record));
         if let Err(error) = written {
             warn!(
@@ -167,8 +169,11 @@ impl Kernel for LinkKernel {
             vip_netlink::Vip::new(self.vip.address, prefix)
                 .ok_or_else(|| format!("{} has no prefix length {prefix}", self.vip.address))
         };
-        let lease = |seconds| {
-            Lifetime::seconds(seconds).ok_or_else(|| format!("{seconds} s is no lifetime"))
+        let lease = |lifetime| match lifetime {
+            KernelLifetime::Seconds(seconds) => {
+                Lifetime::seconds(seconds).ok_or_else(|| format!("{seconds} s is no lifetime"))
+            }
+            KernelLifetime::Unlimited => Ok(Lifetime::unlimited()),
         };
         match step {
             Step::Add { prefix, lifetime } => self
@@ -229,13 +234,6 @@ fn marks_addresses() -> bool {
     }
 }
 
-/// The whole chain in one line.
 fn describe(error: vip_netlink::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    Chain(&error).to_string()
 }

@@ -13,7 +13,7 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::election::lease::Lease;
+use crate::election::lease::{KernelLifetime, Lease};
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
 use crate::vip::announce::Schedule;
@@ -70,19 +70,19 @@ pub struct VipSeen {
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Add the address, unless it is there, for this many seconds.
+    /// Add the address, unless it is there.
     Add {
         /// The prefix length.
         prefix: u8,
-        /// The lifetime in seconds.
-        lifetime: u64,
+        /// For how long.
+        lifetime: KernelLifetime,
     },
-    /// Prolong the address in place, to this many seconds from now.
+    /// Prolong the address in place.
     Refresh {
         /// The prefix length.
         prefix: u8,
-        /// The lifetime in seconds.
-        lifetime: u64,
+        /// For how long from now.
+        lifetime: KernelLifetime,
     },
     /// Take the address off.
     Remove {
@@ -110,7 +110,8 @@ pub struct Reconciler {
 #[derive(Clone, Copy, Debug)]
 struct Lent {
     confirmed_at: Timestamp,
-    ends: Timestamp,
+    /// `None` where the kernel never ends it.
+    ends: Option<Timestamp>,
 }
 
 impl Reconciler {
@@ -129,10 +130,13 @@ impl Reconciler {
 
     /// Returns the next thing to do now, if any.
     pub fn plan(&mut self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Step> {
+        if order.target == VipTarget::Kept {
+            return None;
+        }
         let ours = seen.vips.iter().find(|vip| vip.ours);
         let held = match &order.target {
             VipTarget::HeldUntil(lease) if lease.is_live(now) => Some(lease),
-            VipTarget::HeldUntil(_) | VipTarget::Absent => None,
+            VipTarget::HeldUntil(_) | VipTarget::Kept | VipTarget::Absent => None,
         };
         let (Some(lease), None) = (held, self.blocker(now, seen)) else {
             self.announce = None;
@@ -178,7 +182,7 @@ impl Reconciler {
             }
             (Step::Add { lifetime, .. } | Step::Refresh { lifetime, .. }, Ok(())) => {
                 if let VipTarget::HeldUntil(lease) = &order.target {
-                    let ends = now + Duration::from_secs(lifetime);
+                    let ends = ends(now, lifetime);
                     self.lent = Some(Lent {
                         confirmed_at: lease.confirmed_at(),
                         ends,
@@ -235,7 +239,11 @@ impl Reconciler {
     fn refresh_at(&self, lease: &Lease) -> Timestamp {
         match &self.lent {
             Some(lent) if lent.confirmed_at >= lease.confirmed_at() => {
-                let ahead = lent.ends.before(REFRESH_AHEAD);
+                // What never ends needs no prolonging.
+                let Some(ends) = lent.ends else {
+                    return lease.end();
+                };
+                let ahead = ends.before(REFRESH_AHEAD);
                 ahead.min(lease.last_refresh().max(lease.confirmed_at()))
             }
             Some(_) | None => Timestamp::ZERO,
@@ -244,12 +252,16 @@ impl Reconciler {
 
     /// Whether the kernel would keep the address longer than it does anyway: whole seconds may round
     /// a new confirm down to less.
-    fn prolongs(&mut self, now: Timestamp, lease: &Lease, lifetime: u64) -> bool {
+    fn prolongs(&mut self, now: Timestamp, lease: &Lease, lifetime: KernelLifetime) -> bool {
         let Some(lent) = &mut self.lent else {
             return true;
         };
         lent.confirmed_at = lease.confirmed_at();
-        now + Duration::from_secs(lifetime) > lent.ends
+        match (ends(now, lifetime), lent.ends) {
+            (Some(new), Some(old)) => new > old,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
     }
 
     fn announce_if_due(&mut self, now: Timestamp, seen: &Observed) -> Option<Step> {
@@ -282,5 +294,12 @@ impl Reconciler {
 
     fn may_act(&self, now: Timestamp) -> bool {
         self.not_before <= now
+    }
+}
+
+fn ends(now: Timestamp, lifetime: KernelLifetime) -> Option<Timestamp> {
+    match lifetime {
+        KernelLifetime::Seconds(seconds) => Some(now + Duration::from_secs(seconds)),
+        KernelLifetime::Unlimited => None,
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::driver::clock::Clock;
+use crate::election::lease::KernelLifetime;
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
 use crate::vip::reconcile::{Observed, Reconciler, Step};
@@ -183,7 +184,11 @@ impl Task<'_> {
         let Self { group, address, .. } = self;
         match (step, error) {
             (Step::Add { prefix, lifetime }, None) => {
-                info!(group, %address, prefix, lifetime_s = lifetime, "address added");
+                let lifetime_s = match lifetime {
+                    KernelLifetime::Seconds(seconds) => Some(seconds),
+                    KernelLifetime::Unlimited => None,
+                };
+                info!(group, %address, prefix, lifetime_s, "address added");
             }
             (Step::Remove { prefix }, None) => info!(group, %address, prefix, "address removed"),
             (Step::Refresh { .. } | Step::Announce, None) => {

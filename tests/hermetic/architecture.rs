@@ -91,7 +91,7 @@ fn every_library_has_one_home() {
     only("pnet", &[]);
     only(
         "vip_netlink",
-        &["src/vip/kernel.rs", "src/daemon.rs", "src/logging.rs"],
+        &["src/vip/kernel.rs", "src/daemon", "src/logging.rs"],
     );
     only("reqwest", &["src/consul"]);
     only("anyhow", &["src/main.rs"]);

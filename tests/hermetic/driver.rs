@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use vip_elector::driver::{self, Link};
+use vip_elector::driver::{self, Link, World};
 use vip_elector::election::lease::Terms;
 use vip_elector::election::machine::Params;
+use vip_elector::election::note::Before;
 use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
 use vip_elector::vip::task;
 
-use self::memory::{MemoryConsul, MemoryKernel, PausedClock};
+use self::memory::{Forgetful, MemoryConsul, MemoryKernel, PausedClock};
 use crate::lines::{self, Lines};
 
 const D: Duration = Duration::from_secs(3);
@@ -33,17 +34,14 @@ struct Host {
 
 impl Host {
     fn start(name: &'static str, consul: &Arc<MemoryConsul>) -> Self {
-        let absent = VipOrder {
-            version: 0,
-            target: VipTarget::Absent,
-        };
-        let (orders, orders_seen) = watch::channel(absent);
+        let (orders, orders_seen) = watch::channel(VipOrder::first(VipTarget::Absent));
         let (reports, reports_seen) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
         let params = Params {
             terms: Terms::managed(D, T),
             value: name.into(),
             session_name: name.into(),
+            before: Before::Nothing,
         };
         let consul = Arc::clone(consul);
         let driver = tokio::spawn(async move {
@@ -51,7 +49,14 @@ impl Host {
                 orders,
                 reports: reports_seen,
             });
-            driver::run("key", params, 1, consul, PausedClock::new(), link, stopping).await
+            let world = World {
+                consul,
+                clock: PausedClock::new(),
+                memory: Forgetful,
+                link,
+                stop: stopping,
+            };
+            driver::run("key", params, 1, world).await
         });
         let host = Self {
             driver,

@@ -10,6 +10,7 @@ use crate::election::backoff::jitter;
 use crate::election::call::{Answer, Call, Entry, Failure, KeyRead, LOCK_FLAG, OpId, SessionId};
 use crate::election::key::KeyState;
 use crate::election::lease::Lease;
+use crate::election::rules::Rule;
 use crate::election::status::{Doing, Ending, Holder};
 use crate::election::time::Timestamp;
 
@@ -49,7 +50,14 @@ impl Leading {
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
         let interval = self.lease.terms().confirm_interval();
-        self.confirm.send_if_due(core, now, interval, || Call::Read);
+        let by_read = core.params.terms.keeps(Rule::ConfirmByConsistentRead);
+        self.confirm.send_if_due(core, now, interval, || {
+            if by_read {
+                Call::Read
+            } else {
+                Call::RenewSession(own.clone())
+            }
+        });
         if let Some(restore) = &mut self.restore {
             restore.send_if_due(core, now, CALL_TIMEOUT, || Call::Restore(own.clone()));
         }
@@ -96,6 +104,10 @@ impl Leading {
         let interval = self.lease.terms().confirm_interval();
         let again = std::mem::take(&mut self.again);
         let Ok(Answer::Key(key)) = result else {
+            if result.is_ok() && !core.params.terms.keeps(Rule::ConfirmByConsistentRead) {
+                self.prolong(sent_at, now, again);
+                return None;
+            }
             // A timeout has used its interval up; what fails at once waits a part of it.
             let retry = now + jitter(interval / 4, &mut core.rng);
             self.confirm = Attempt::Due(retry.max(sent_at + interval / 2));
@@ -103,9 +115,7 @@ impl Leading {
         };
         let ending = match KeyState::of(key.entry.as_ref()) {
             KeyState::Held { by, .. } if by == *own => {
-                // Counted from the request: the answer may have been long on its way.
-                self.lease = Lease::new(*self.lease.terms(), sent_at);
-                self.confirm = Attempt::Due(if again { now } else { sent_at + interval });
+                self.prolong(sent_at, now, again);
                 match &self.restore {
                     None if !is_ours(core, own, key.entry.as_ref()) => {
                         core.overwritten += 1;
@@ -125,9 +135,19 @@ impl Leading {
             }
         };
         Some(Turn::StandBy(
-            Standby::seeing(now, KeyState::of(key.entry.as_ref())),
+            Standby::seeing(core, now, KeyState::of(key.entry.as_ref())),
             ending,
         ))
+    }
+
+    fn prolong(&mut self, sent_at: Timestamp, now: Timestamp, again: bool) {
+        let terms = *self.lease.terms();
+        self.lease = Lease::from_confirm(terms, sent_at, now);
+        self.confirm = Attempt::Due(if again {
+            now
+        } else {
+            sent_at + terms.confirm_interval()
+        });
     }
 }
 

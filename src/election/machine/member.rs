@@ -33,6 +33,7 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
+    name: String,
     renewal: Attempt,
     backoff: Backoff,
 }
@@ -53,10 +54,16 @@ pub(super) enum Part {
 }
 
 impl Member {
-    pub(super) fn new(session: SessionId, renew_at: Timestamp, now: Timestamp) -> Self {
+    pub(super) fn new(
+        name: String,
+        session: SessionId,
+        renew_at: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         Self {
             session: Session {
                 id: session,
+                name,
                 renewal: Attempt::Due(renew_at),
                 backoff: Backoff::default(),
             },
@@ -66,6 +73,14 @@ impl Member {
                 index: 0,
             },
             part: Part::Standby(Standby::unknown(now)),
+        }
+    }
+
+    /// Goes on with the session of the process before.
+    pub(super) fn adopted(name: String, session: SessionId, now: Timestamp) -> Self {
+        Self {
+            part: Part::Standby(Standby::adopted(now)),
+            ..Self::new(name, session, now, now)
         }
     }
 
@@ -111,7 +126,12 @@ impl Member {
     }
 
     pub(super) fn next_role(&mut self, core: &mut Core, now: Timestamp) -> Option<Role> {
-        let session = self.session.id.clone();
+        let holding_the_lock = || {
+            Role::Resigning(Resigning::holding_the_lock(
+                &self.session.name,
+                &self.session.id,
+            ))
+        };
         match &self.part {
             Part::Leading(leading) if !leading.lease.is_live(now) => {
                 // The lock may well be ours still: a proof will make us lead again.
@@ -121,19 +141,20 @@ impl Member {
             }
             Part::Leading(_) if core.stopping => {
                 core.ending = Some(Ending::Stopping);
-                Some(Role::Resigning(Resigning::holding_the_lock(session)))
+                Some(holding_the_lock())
             }
             Part::Leading(_) => {
                 core.ending = Some(Ending::Blocked(core.blocker()?.clone()));
                 core.campaign_after = now + jitter(HOLD_BACK, &mut core.rng);
-                Some(Role::Resigning(Resigning::holding_the_lock(session)))
+                Some(holding_the_lock())
             }
             Part::Standby(standby) if core.stopping && standby.may_hold() => {
                 core.ending = Some(Ending::Stopping);
-                Some(Role::Resigning(Resigning::holding_the_lock(session)))
+                Some(holding_the_lock())
             }
             Part::Standby(_) if core.stopping => {
                 core.ending = Some(Ending::Stopping);
+                let session = self.session.id.clone();
                 Some(Role::Resigning(Resigning::holding_nothing(session, now)))
             }
             Part::Standby(_) => None,

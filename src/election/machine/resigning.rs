@@ -1,13 +1,18 @@
 //! Pure: giving up, in the only safe order: address off, then the lock, then the session.
 //!
 //! A session that gets here is **spent**: a release that was sent may take effect at any later time,
-//! so whatever is answered, the session is destroyed and never leads again.
+//! so whatever is answered, the session is destroyed and never leads again, in no process: that it is
+//! spent is written down before the release is sent. Where that cannot be done, none is sent, and the
+//! session is destroyed at once; Consul's lock-delay then stands in front of the next leader.
 
 use super::attempt::Attempt;
 use super::joining::Joining;
+use super::member::Member;
 use super::{CALL_TIMEOUT, Core, DeadlineReason, Role};
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
+use crate::election::note::Note;
+use crate::election::rules::Rule;
 use crate::election::status::{Doing, Outcome};
 use crate::election::time::Timestamp;
 
@@ -17,6 +22,8 @@ const STOPPING_TRIES: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Resigning {
     pub(super) session: SessionId,
+    /// Known while there is something to write down.
+    name: String,
     step: Step,
     backoff: Backoff,
     /// Since the process has been stopping.
@@ -28,15 +35,18 @@ pub(super) struct Resigning {
 enum Step {
     /// Waiting for the kernel's word that the address is off.
     AddressOff,
+    /// Waiting until it is written down that the session is spent; `None` is to be written yet.
+    Spend(Option<OpId>),
     Release(Attempt),
     Destroy(Attempt),
 }
 
 impl Resigning {
     /// Starts with the address.
-    pub(super) fn holding_the_lock(session: SessionId) -> Self {
+    pub(super) fn holding_the_lock(name: &str, session: &SessionId) -> Self {
         Self {
-            session,
+            session: session.clone(),
+            name: name.to_owned(),
             step: Step::AddressOff,
             backoff: Backoff::default(),
             tries: 0,
@@ -49,6 +59,7 @@ impl Resigning {
         let step = Step::Destroy(Attempt::Due(now));
         Self {
             session,
+            name: String::new(),
             step,
             backoff: Backoff::default(),
             tries: 0,
@@ -58,7 +69,7 @@ impl Resigning {
 
     pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
         match &self.step {
-            Step::AddressOff => None,
+            Step::AddressOff | Step::Spend(_) => None,
             Step::Release(attempt) | Step::Destroy(attempt) => {
                 attempt.deadline(DeadlineReason::Retry)
             }
@@ -66,8 +77,9 @@ impl Resigning {
     }
 
     pub(super) fn next_role(&mut self, core: &Core, now: Timestamp) -> Option<Role> {
-        if matches!(self.step, Step::AddressOff) && core.vip_is_off() {
-            self.step = Step::Release(Attempt::Due(now));
+        let may_go_on = core.vip_is_off() || !core.params.terms.keeps(Rule::ReleaseAfterAddressOff);
+        if matches!(self.step, Step::AddressOff) && may_go_on {
+            self.step = Step::Spend(None);
         }
         if core.stopping && !self.hurried {
             self.hurried = true;
@@ -82,7 +94,14 @@ impl Resigning {
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
         let session = &self.session;
         match &mut self.step {
-            Step::AddressOff => {}
+            Step::AddressOff | Step::Spend(Some(_)) => {}
+            Step::Spend(under_way @ None) => {
+                let spent = Note::Spent {
+                    name: self.name.clone(),
+                    session: session.clone(),
+                };
+                *under_way = core.remember(spent);
+            }
             Step::Release(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
                     Call::Release(session.clone())
@@ -96,6 +115,17 @@ impl Resigning {
         }
     }
 
+    pub(super) fn remembered(&mut self, now: Timestamp, op: OpId, kept: bool) {
+        if !matches!(self.step, Step::Spend(Some(waiting)) if waiting == op) {
+            return;
+        }
+        self.step = if kept {
+            Step::Release(Attempt::Due(now))
+        } else {
+            Step::Destroy(Attempt::Due(now))
+        };
+    }
+
     pub(super) fn completed(
         &mut self,
         core: &mut Core,
@@ -104,10 +134,18 @@ impl Resigning {
         result: Result<Answer, Failure>,
     ) -> Option<Role> {
         match &self.step {
-            Step::AddressOff => None,
+            Step::AddressOff | Step::Spend(_) => None,
             Step::Release(attempt) => {
                 attempt.answered_by(op)?;
                 core.note(Doing::Locking, &result);
+                if result.is_err()
+                    && !core.stopping
+                    && !core.params.terms.keeps(Rule::SpentSessionNeverLeads)
+                {
+                    let name = std::mem::take(&mut self.name);
+                    let member = Member::adopted(name, self.session.clone(), now);
+                    return Some(Role::Member(Box::new(member)));
+                }
                 // Whatever was answered: destroying the session gives the lock up too, with Consul's
                 // lock-delay in front of the next leader.
                 self.step = Step::Destroy(Attempt::Due(now));
@@ -122,8 +160,11 @@ impl Resigning {
                 };
                 self.tries += 1;
                 match (gone, core.stopping) {
-                    (true, true) => Some(Role::Stopped(Outcome::Stopped)),
-                    (true, false) => Some(Role::Joining(Joining::new(now))),
+                    (true, true) => {
+                        core.remember(Note::Nothing);
+                        Some(Role::Stopped(Outcome::Stopped))
+                    }
+                    (true, false) => Some(Role::Joining(Joining::new(core, now))),
                     (false, true) if self.tries >= STOPPING_TRIES => {
                         Some(Role::Stopped(Outcome::SessionLeft))
                     }

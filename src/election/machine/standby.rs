@@ -12,6 +12,7 @@ use crate::election::call::{
 };
 use crate::election::key::KeyState;
 use crate::election::lease::Lease;
+use crate::election::rules::Rule;
 use crate::election::status::{Doing, Holder};
 use crate::election::time::Timestamp;
 
@@ -40,6 +41,8 @@ pub(super) struct Standby {
     hint: u64,
     /// An acquire of ours may have been carried out, or may be yet.
     may_hold: bool,
+    /// The process before may have left the address up, and nothing has yet shown that it must go.
+    adopted: bool,
 }
 
 /// What is known of the lock: a proof, or a hint that a proof or the acquire will check.
@@ -76,6 +79,7 @@ impl Standby {
             asked: None,
             hint: 0,
             may_hold: false,
+            adopted: false,
         }
     }
 
@@ -87,11 +91,23 @@ impl Standby {
         }
     }
 
+    /// Starts with the session of the process before, which may have led.
+    pub(super) fn adopted(now: Timestamp) -> Self {
+        Self {
+            adopted: true,
+            ..Self::in_doubt(now)
+        }
+    }
+
     /// Starts from a proof that the lock is not ours.
-    pub(super) fn seeing(now: Timestamp, state: KeyState) -> Self {
+    pub(super) fn seeing(core: &Core, now: Timestamp, state: KeyState) -> Self {
         let mut standby = Self::in_doubt(now);
-        standby.prove(now, state);
+        standby.prove(core, now, state);
         standby
+    }
+
+    pub(super) fn keeps_address(&self) -> bool {
+        self.adopted
     }
 
     pub(super) fn may_hold(&self) -> bool {
@@ -186,17 +202,29 @@ impl Standby {
     /// Its last confirm was sent before the key was as we proved it, and its lease is no longer than
     /// its lock-delay. So the wait counts from the *answer* of our proof, never from its request.
     fn waited_out(&self, core: &Core) -> Timestamp {
-        let wait = core.params.terms.lock_delay().max(core.others_lock_delay) + WAIT_EXTRA;
+        let terms = &core.params.terms;
+        if !terms.keeps(Rule::UncleanEndingWaitedOut) {
+            return self.not_before;
+        }
+        let wait = if terms.keeps(Rule::LongestLockDelayWaited) {
+            terms.lock_delay().max(core.others_lock_delay) + WAIT_EXTRA
+        } else {
+            terms.lock_delay() + WAIT_EXTRA
+        };
         self.abandoned.map_or(self.not_before, |(_, since)| since) + wait
     }
 
     /// Takes a proof in.
-    fn prove(&mut self, now: Timestamp, state: KeyState) {
+    fn prove(&mut self, core: &Core, now: Timestamp, state: KeyState) {
+        let each = core.params.terms.keeps(Rule::EachEndingWaitedOut);
         if let KeyState::Abandoned { index } = &state
-            && self.abandoned.is_none_or(|(seen, _)| seen != *index)
+            && self
+                .abandoned
+                .is_none_or(|(seen, _)| each && seen != *index)
         {
             self.abandoned = Some((*index, now));
         }
+        self.adopted = false;
         self.know(now, state);
     }
 
@@ -333,7 +361,7 @@ impl Standby {
         if let KeyState::Held { .. } = state {
             self.backoff.reset();
         }
-        self.prove(now, state);
+        self.prove(core, now, state);
         Some(Turn::Seen(key.index))
     }
 
@@ -371,7 +399,7 @@ impl Standby {
 
     /// Leads on an acquire or a proof, unless its answer was so long on the way that the lease is over.
     fn lead(&mut self, core: &mut Core, now: Timestamp, sent: Pending) -> Option<Turn> {
-        let lease = Lease::new(core.params.terms, sent.issued_at);
+        let lease = Lease::from_confirm(core.params.terms, sent.issued_at, now);
         if lease.is_live(now) {
             return Some(Turn::Lead(Leading::new(lease)));
         }

@@ -17,6 +17,14 @@ pub(super) fn params(terms: Terms) -> Params {
         terms,
         value: "web1".into(),
         session_name: "vip-elector key".into(),
+        before: Before::Nothing,
+    }
+}
+
+pub(super) fn adoptable() -> Before {
+    Before::Adoptable {
+        name: "before-0".into(),
+        session: SessionId::new("ours"),
     }
 }
 
@@ -67,16 +75,30 @@ pub(super) struct Bench {
     pub(super) machine: Machine,
     pub(super) now: Timestamp,
     pub(super) under_way: Vec<(OpId, Call)>,
+    /// What was remembered, in order.
+    notes: Vec<Note>,
+    /// Whether the runtime directory takes a note.
+    remembers: bool,
 }
 
 impl Bench {
     pub(super) fn start(terms: Terms) -> Self {
+        Self::after(terms, Before::Nothing)
+    }
+
+    fn after(terms: Terms, before: Before) -> Self {
         let now = Timestamp::from_boot(Duration::from_secs(1000));
-        let (machine, actions) = Machine::start(params(terms), now, 7);
+        let params = Params {
+            before,
+            ..params(terms)
+        };
+        let (machine, actions) = Machine::start(params, now, 7);
         let mut bench = Self {
             machine,
             now,
             under_way: Vec::new(),
+            notes: Vec::new(),
+            remembers: true,
         };
         bench.take(actions);
         bench
@@ -107,8 +129,17 @@ impl Bench {
     }
 
     fn take(&mut self, actions: Vec<Action>) {
-        for Action::Call { op, call, .. } in actions {
-            self.under_way.push((op, call));
+        for action in actions {
+            match action {
+                Action::Call { op, call, .. } => self.under_way.push((op, call)),
+                Action::Remember { op, note } => {
+                    let kept = self.remembers;
+                    if kept {
+                        self.notes.push(note);
+                    }
+                    self.step(Event::Remembered { op, kept });
+                }
+            }
         }
     }
 
@@ -597,4 +628,110 @@ fn a_stop_that_cannot_reach_consul_ends_by_itself() {
         bench.machine.status().phase,
         Phase::Stopped(Outcome::SessionLeft)
     );
+}
+
+#[test]
+fn a_session_of_the_process_before_is_found_proven_and_leads_on() {
+    let mut bench = Bench::after(Terms::managed(D, T), adoptable());
+    let target = |bench: &Bench| bench.machine.vip_order().unwrap().target;
+    assert_eq!(target(&bench), VipTarget::Kept);
+    bench.on();
+    let found = Ok(Answer::Found(Some(SessionId::new("ours"))));
+    bench.answer("FindSession { name: \"before-0\"", found);
+    assert!(bench.asks("Renew") && !bench.leads());
+    assert_eq!(target(&bench), VipTarget::Kept);
+    bench.now = bench.now + ms(20);
+    bench.answer_read(held(9, "ours"));
+    assert!(bench.leads());
+    assert_eq!(bench.lease().confirmed_at(), bench.now.before(ms(20)));
+    assert_eq!(bench.notes, [], "the note before says it all");
+}
+
+#[test]
+fn an_adopted_session_that_does_not_hold_the_lock_costs_the_address() {
+    for answer in [held(9, "theirs"), missing(9), abandoned(9), released(9)] {
+        let mut bench = Bench::after(Terms::managed(D, T), adoptable());
+        bench.on();
+        bench.answer("Find", Ok(Answer::Found(Some(SessionId::new("ours")))));
+        bench.answer_read(answer.clone());
+        let target = bench.machine.vip_order().unwrap().target;
+        assert_eq!(target, VipTarget::Absent, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_recorded_session_that_is_another_one_is_left_alone() {
+    for found in [None, Some(SessionId::new("somebody's"))] {
+        let mut bench = Bench::after(Terms::managed(D, T), adoptable());
+        bench.on();
+        bench.answer("Find", Ok(Answer::Found(found)));
+        let target = bench.machine.vip_order().unwrap().target;
+        assert_eq!(target, VipTarget::Absent);
+        bench.off();
+        assert!(bench.asks("Read") && !bench.asks("Destroy"));
+    }
+}
+
+#[test]
+fn an_address_that_the_kernel_might_not_end_in_time_is_off_before_adopting() {
+    for terms in [
+        Terms::managed(ms(1000), T),
+        Terms::managed(D, T).without_kernel_lease(),
+    ] {
+        let bench = Bench::after(terms, adoptable());
+        let target = bench.machine.vip_order().unwrap().target;
+        assert_eq!(target, VipTarget::Absent);
+        assert!(bench.asks("Find"));
+    }
+}
+
+#[test]
+fn a_leftover_is_destroyed_before_another_session_is_made() {
+    let name = || "before-0".to_owned();
+    let mut bench = Bench::after(Terms::managed(D, T), Before::Leftover { name: name() });
+    bench.off();
+    bench.answer_read(missing(5));
+    assert!(bench.asks("FindSession { name: \"before-0\"") && !bench.asks("Create"));
+    bench.answer("Find", Err(failure(FailureKind::Unavailable)));
+    bench.pass(ms(1000));
+    bench.answer("Find", Ok(Answer::Found(Some(SessionId::new("old")))));
+    bench.answer("DestroySession(old)", Ok(Answer::Done));
+    assert!(bench.asks("Create"));
+}
+
+#[test]
+fn a_session_is_remembered_before_it_is_asked_for_and_spent_before_its_release() {
+    let mut bench = Bench::leader(Terms::managed(D, T));
+    bench.step(Event::Stop);
+    bench.off();
+    assert!(bench.asks("Release"));
+    bench.answer("Release", Ok(Answer::Done));
+    bench.answer("Destroy", Ok(Answer::Done));
+    let name = || "vip-elector key-0".to_owned();
+    let session = || SessionId::new("ours");
+    assert_eq!(
+        bench.notes,
+        [
+            Note::Creating { name: name() },
+            Note::Live {
+                name: name(),
+                session: session()
+            },
+            Note::Spent {
+                name: name(),
+                session: session()
+            },
+            Note::Nothing,
+        ]
+    );
+}
+
+#[test]
+fn where_spent_cannot_be_remembered_nothing_is_released_but_the_session_destroyed() {
+    let mut bench = Bench::leader(Terms::managed(D, T));
+    bench.remembers = false;
+    bench.step(Event::Stop);
+    bench.off();
+    assert!(!bench.asks("Release"));
+    assert!(bench.asks("Destroy"));
 }

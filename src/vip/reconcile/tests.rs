@@ -104,7 +104,12 @@ impl World {
                     !(adds && self.foreign),
                     "somebody else's address is never touched"
                 );
-                self.ours_until = Some(self.now + Duration::from_secs(lifetime) + KERNEL_LATENESS);
+                let KernelLifetime::Seconds(seconds) = lifetime else {
+                    self.ours_until = Some(FOR_EVER);
+                    return Ok(());
+                };
+                let lifetime = Duration::from_secs(seconds);
+                self.ours_until = Some(self.now + lifetime + KERNEL_LATENESS);
             }
             Step::Remove { prefix } => {
                 assert_eq!(prefix, 32, "somebody else's address is never touched");
@@ -139,6 +144,8 @@ impl World {
     }
 }
 
+const FOR_EVER: Timestamp = Timestamp::from_boot(Duration::MAX);
+
 fn strict() -> Terms {
     Terms::managed(ms(3000), ms(10_000))
 }
@@ -154,7 +161,7 @@ fn the_address_comes_up_is_announced_and_goes() {
         [
             Step::Add {
                 prefix: 32,
-                lifetime: 1
+                lifetime: KernelLifetime::Seconds(1)
             },
             Step::Announce
         ]
@@ -182,6 +189,59 @@ fn a_leftover_is_taken_off_before_anything_was_ordered() {
 }
 
 #[test]
+fn an_address_that_is_kept_is_neither_prolonged_nor_taken_off() {
+    let mut world = World::new();
+    world.order = VipOrder::first(VipTarget::Kept);
+    world.ours_until = Some(world.now + ms(2000));
+    world.settle();
+    assert!(world.report().held);
+    world.pass(ms(2001));
+    assert_eq!(world.steps, [], "the kernel alone has ended it");
+    assert!(!world.report().held);
+}
+
+#[test]
+fn an_adopted_address_is_prolonged_in_place_and_announced() {
+    let mut world = World::new();
+    world.order = VipOrder::first(VipTarget::Kept);
+    world.ours_until = Some(world.now + ms(2000));
+    world.settle();
+    world.hold(strict());
+    assert_eq!(
+        world.steps,
+        [
+            Step::Refresh {
+                prefix: 32,
+                lifetime: KernelLifetime::Seconds(1)
+            },
+            Step::Announce
+        ]
+    );
+}
+
+#[test]
+fn without_a_kernel_lease_the_address_is_added_for_ever_and_the_daemon_takes_it_off() {
+    let mut world = World::new();
+    let terms = strict().without_kernel_lease();
+    let lease = world.hold(terms);
+    let add = Step::Add {
+        prefix: 32,
+        lifetime: KernelLifetime::Unlimited,
+    };
+    assert_eq!(world.steps, [add, Step::Announce]);
+    world.steps.clear();
+    for _ in 0..4 {
+        world.pass(ms(500));
+        world.hold(terms);
+    }
+    let quiet = |step: &Step| *step == Step::Announce;
+    assert!(world.steps.iter().all(quiet), "{:?}", world.steps);
+    assert!(world.now < lease.end());
+    world.pass(ms(3000));
+    assert_eq!(world.steps.last(), Some(&Step::Remove { prefix: 32 }));
+}
+
+#[test]
 fn every_confirm_prolongs_the_address() {
     let mut world = World::new();
     world.hold(strict());
@@ -192,17 +252,17 @@ fn every_confirm_prolongs_the_address() {
         world.steps,
         [Step::Refresh {
             prefix: 32,
-            lifetime: 1
+            lifetime: KernelLifetime::Seconds(1)
         }]
     );
 }
 
-/// About `D - 1.3 s`, the kernel's part of the lease, though lifetimes are whole seconds and timers
+/// About `D - D / 100 - 1.3 s`, the kernel's part of the lease, though lifetimes are whole seconds and timers
 /// are late.
 #[test]
 fn without_a_confirm_the_kernel_keeps_the_address_for_its_part_of_the_lease() {
     for late in [0, 1, 40] {
-        for (lock_delay, last_refresh) in [(3000, 650), (10_000, 7650)] {
+        for (lock_delay, last_refresh) in [(3000, 620), (10_000, 7550)] {
             let mut world = World::new();
             world.late = ms(late);
             let start = world.now;
@@ -244,7 +304,7 @@ fn an_address_that_somebody_removes_is_put_back_and_announced() {
         [
             Step::Add {
                 prefix: 32,
-                lifetime: 8
+                lifetime: KernelLifetime::Seconds(8)
             },
             Step::Announce
         ]
@@ -314,7 +374,7 @@ fn a_refused_add_is_tried_three_times_and_then_reported_for_a_while() {
         world.steps,
         [Step::Add {
             prefix: 32,
-            lifetime: 1
+            lifetime: KernelLifetime::Seconds(1)
         }; 3]
     );
     assert_eq!(
@@ -400,7 +460,7 @@ proptest! {
                 world.settle();
                 let live = match world.order.target {
                     VipTarget::HeldUntil(lease) => lease.is_live(world.now),
-                    VipTarget::Absent => false,
+                    VipTarget::Kept | VipTarget::Absent => false,
                 };
                 prop_assert!(live || world.ours_until.is_none(), "up without a live lease");
             }

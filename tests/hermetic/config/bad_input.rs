@@ -194,6 +194,7 @@ fn options() -> Vec<(&'static str, Host)> {
         ("lock_delay_without_unit", with("--lock-delay=1.5")),
         ("lock_delay_zero_managed", managed("--lock-delay=0s")),
         ("lock_delay_below_lease", managed("--lock-delay=999ms")),
+        ("kernel_lease_unknown", managed("--kernel-lease=sometimes")),
         ("manage_vip_maybe", with("--manage-vip=maybe")),
         ("log_format_xml", with("--log-format=xml")),
         ("log_level_loud", with("--log-level=loud")),

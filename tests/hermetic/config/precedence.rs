@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use vip_elector::config::LogFormat;
+use vip_elector::config::{KernelLease, LogFormat};
 
 use super::{Host, warnings};
 
@@ -243,6 +243,25 @@ fn the_lock_delay_and_the_kernel() {
     assert_eq!(
         warnings(&Host::minimal("").argument("--lock-delay=0s").good()),
         ""
+    );
+}
+
+#[test]
+fn the_kernel_lease_can_be_turned_off_with_a_warning() {
+    let managed = |file: &str| {
+        let file = format!("ip: 192.168.0.9\ninterface: bond0\n{file}");
+        Host::minimal(&file).argument("--manage-vip")
+    };
+    assert_eq!(managed("").good().kernel_lease, KernelLease::Auto);
+    let off = managed("").argument("--kernel-lease=off").good();
+    assert_eq!(off.kernel_lease, KernelLease::Off);
+    insta::assert_snapshot!(warnings(&off));
+    let file = "vip-elector:\n  kernel-lease: off\n";
+    assert_eq!(managed(file).good().kernel_lease, KernelLease::Off);
+    assert_eq!(
+        warnings(&Host::minimal("").argument("--kernel-lease=off").good()),
+        "",
+        "without --manage-vip there is none"
     );
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use vip_elector::driver::Consul;
 use vip_elector::driver::clock::Clock;
+use vip_elector::driver::{Consul, Memory};
 use vip_elector::election::call::{
     Answer, Call, Entry, Failure, FailureKind, KeyRead, LOCK_FLAG, SessionId,
 };
 use vip_elector::election::lease::{Lease, Terms};
+use vip_elector::election::note::Note;
 use vip_elector::election::time::Timestamp;
 use vip_elector::vip::reconcile::{LinkSeen, Observed, Step, VipSeen};
 use vip_elector::vip::task::Kernel;
@@ -41,6 +42,15 @@ impl Clock for PausedClock {
 
     async fn sleep_until(&mut self, at: Timestamp) {
         tokio::time::sleep_until(epoch() + at.since_boot()).await;
+    }
+}
+
+/// A runtime directory that nobody looks into.
+pub(crate) struct Forgetful;
+
+impl Memory for Forgetful {
+    fn remember(&mut self, _: &Note) -> (bool, Option<String>) {
+        (true, None)
     }
 }
 

@@ -18,6 +18,8 @@ enum Op {
         blocked: bool,
         stale: bool,
     },
+    /// Whether the runtime directory takes notes.
+    Remembers(bool),
     Stop,
 }
 
@@ -28,6 +30,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (any::<u8>(), any::<u8>()).prop_map(|(n, k)| Op::AnswerAgain(n, k)),
         6 => (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1))
             .prop_map(|(held, blocked, stale)| Op::Report { held, blocked, stale }),
+        1 => any::<bool>().prop_map(Op::Remembers),
         1 => Just(Op::Stop),
     ];
     prop::collection::vec(op, 1..200)
@@ -49,7 +52,9 @@ fn answer(call: &Call, index: u64, choice: u8) -> Result<Answer, Failure> {
     }
     Ok(match call {
         Call::CreateSession { .. } => Answer::Created(SessionId::new(format!("ours-{index}"))),
-        Call::FindSession { .. } => Answer::Found(None),
+        Call::FindSession { name } => {
+            Answer::Found((name == "before-0" && choice < 14).then(|| SessionId::new("ours")))
+        }
         Call::SessionLockDelay(_) => Answer::LockDelay(Some(D)),
         Call::Read | Call::Watch { .. } => Answer::Key(match choice {
             6 => held(index, "theirs"),
@@ -80,9 +85,9 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(terms: Terms) -> Self {
+    fn new(terms: Terms, before: Before) -> Self {
         Self {
-            bench: Bench::start(terms),
+            bench: Bench::after(terms, before),
             issued: BTreeMap::new(),
             proofs: BTreeSet::new(),
             spent: BTreeSet::new(),
@@ -173,6 +178,7 @@ impl Watcher {
                     blocker,
                 }));
             }
+            Op::Remembers(remembers) => self.bench.remembers = remembers,
             Op::Stop => self.bench.step(Event::Stop),
         }
         self.check();
@@ -206,6 +212,11 @@ impl Watcher {
                         self.off_since_order,
                         Some(order.version),
                         "released too early"
+                    );
+                    let spent = |note: &Note| matches!(note, Note::Spent { session: id, .. } if id == session);
+                    assert!(
+                        self.bench.notes.last().is_some_and(spent),
+                        "released unremembered"
                     );
                     self.spent.insert(session.clone());
                 }
@@ -246,8 +257,9 @@ proptest! {
     fn the_address_is_only_held_on_a_live_lease_and_only_given_up_when_off(
         ops in ops(),
         lock_delay in prop_oneof![Just(ms(1000)), Just(ms(3000)), Just(ms(12_000))],
+        before in prop_oneof![Just(Before::Nothing), Just(adoptable()), Just(Before::Leftover { name: "before-0".into() })],
     ) {
-        let mut watcher = Watcher::new(Terms::managed(lock_delay, T));
+        let mut watcher = Watcher::new(Terms::managed(lock_delay, T), before);
         watcher.check();
         for op in ops {
             watcher.apply(op);

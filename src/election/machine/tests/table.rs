@@ -18,6 +18,20 @@ fn terms() -> Terms {
 }
 
 const STATES: &[(&str, Make)] = &[
+    ("adopting", || Bench::after(terms(), adoptable())),
+    ("adopted, looking", || {
+        let mut bench = Bench::after(terms(), adoptable());
+        bench.on();
+        bench.answer("Find", Ok(Answer::Found(Some(SessionId::new("ours")))));
+        bench
+    }),
+    ("joining, leftover", || {
+        let name = "before-0".into();
+        let mut bench = Bench::after(terms(), Before::Leftover { name });
+        bench.off();
+        bench.answer_read(missing(5));
+        bench
+    }),
     ("clearing", || Bench::start(terms())),
     ("preflight", || {
         let mut bench = Bench::start(terms());
@@ -78,6 +92,13 @@ const STATES: &[(&str, Make)] = &[
     }),
     ("resigning, releasing", || {
         let mut bench = Bench::leader(terms());
+        bench.step(Event::Stop);
+        bench.off();
+        bench
+    }),
+    ("resigning, not remembered", || {
+        let mut bench = Bench::leader(terms());
+        bench.remembers = false;
         bench.step(Event::Stop);
         bench.off();
         bench
@@ -161,6 +182,15 @@ const EVENTS: &[(&str, Do)] = &[
     ("found", |b| {
         completed(b, "Find", Ok(Answer::Found(Some(SessionId::new("next")))))
     }),
+    ("found, ours", |b| {
+        completed(b, "Find", Ok(Answer::Found(Some(SessionId::new("ours")))))
+    }),
+    ("find: unavailable", |b| {
+        completed(b, "Find", Err(failure(FailureKind::Unavailable)))
+    }),
+    ("find: denied", |b| {
+        completed(b, "Find", Err(failure(FailureKind::Denied)))
+    }),
     ("not found", |b| {
         completed(b, "Find", Ok(Answer::Found(None)))
     }),
@@ -194,12 +224,14 @@ const EVENTS: &[(&str, Do)] = &[
 fn phase(bench: &Bench) -> String {
     let held = match bench.machine.vip_order().unwrap().target {
         VipTarget::Absent => "",
+        VipTarget::Kept => " VIP kept",
         VipTarget::HeldUntil(_) => " VIP",
     };
     let status = bench.machine.status();
     match status.phase {
         Phase::Leading(_) => format!("Leading{held}"),
         Phase::Clearing
+        | Phase::Adopting
         | Phase::Preflight
         | Phase::Joining
         | Phase::Standby

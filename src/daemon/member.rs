@@ -1,0 +1,110 @@
+//! Wires one group's driver and VIP task together.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::warn;
+use vip_netlink::Netlink;
+
+use super::{Error, setup};
+use crate::config::Group;
+use crate::consul::Binding;
+use crate::driver::clock::BootClock;
+use crate::driver::{self, World, journal};
+use crate::election::lease::Terms;
+use crate::election::machine::Params;
+use crate::election::status::Outcome;
+use crate::runtime::address::AddressFile;
+use crate::runtime::session::SessionFile;
+use crate::vip::kernel::LinkKernel;
+use crate::vip::task;
+
+/// One group on this host.
+pub(super) struct Member {
+    pub(super) group: Group,
+    pub(super) terms: Terms,
+    pub(super) consul: Binding,
+    pub(super) memory: SessionFile,
+    pub(super) address_file: AddressFile,
+    pub(super) netlink: Option<Arc<Netlink>>,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+impl Member {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let Self {
+            group,
+            terms,
+            consul,
+            memory,
+            address_file,
+            netlink,
+            stopping,
+        } = self;
+        let name = group.name().to_owned();
+        let clock = || BootClock::open().map_err(setup("a timer"));
+        // No two processes, and so no two sessions, ever have the same name.
+        let nonce = RandomState::new().build_hasher().finish();
+        let params = Params {
+            terms,
+            session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
+            value: group.trigger_value,
+            before: memory.before(),
+        };
+        let mut tasks = JoinSet::new();
+        let link = match (netlink, group.vip) {
+            (Some(netlink), Some(vip)) => {
+                let (orders, orders_seen) = watch::channel(params.first_order());
+                let (reports, reports_seen) = watch::channel(None);
+                let address = vip.address;
+                let kernel = LinkKernel::new(vip, netlink, address_file);
+                let ends = task::Link {
+                    orders: orders_seen,
+                    reports,
+                };
+                let (name, clock) = (name.clone(), clock()?);
+                tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
+                Some(driver::Link {
+                    orders,
+                    reports: reports_seen,
+                })
+            }
+            (_, _) => None,
+        };
+        let world = World {
+            consul: Arc::new(consul),
+            clock: clock()?,
+            memory,
+            link,
+            stop: stopping,
+        };
+        let driver = driver::run(&name, params, nonce, world);
+        tokio::pin!(driver);
+        let outcome = tokio::select! {
+            outcome = &mut driver => outcome,
+            // Without it nothing would be known of the address: better to start over.
+            Some(_) = tasks.join_next() => return Err(Error::Crashed(name.clone())),
+        };
+        // The driver's end of the order channel is gone, so the VIP task takes the address off, if
+        // that is still to be done, and ends.
+        while let Some(done) = tasks.join_next().await {
+            if done.is_err() {
+                return Err(Error::Crashed(name.clone()));
+            }
+        }
+        match outcome {
+            Outcome::Stopped => Ok(()),
+            Outcome::SessionLeft => {
+                warn!(
+                    group = name,
+                    "consul did not take the session back; it ends with its ttl"
+                );
+                Ok(())
+            }
+            Outcome::NotALock { flags } => Err(Error::NotALock(journal::not_a_lock(&name, flags))),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Pure: the rules of the promise, each with a name.
+//!
+//! The daemon keeps all of them: no flag, variable or file can break one. They are named so that the
+//! simulation can break one at a time ([`Terms::breaking`](super::lease::Terms::breaking)) and show
+//! that it notices; a proof that cannot fail is none.
+
+use std::fmt;
+
+/// A rule without which two hosts can hold the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// A lease is never longer than the lock-delay. Broken: it is as long as the TTL.
+    LeaseWithinLockDelay,
+    /// Only a consistent read, or an acquire, proves that the lock is ours. Broken: a renewal does,
+    /// to which a deposed Consul leader may still say yes.
+    ConfirmByConsistentRead,
+    /// A lease counts from when the request was sent. Broken: from when the answer came.
+    LeaseCountsFromRequest,
+    /// The lock is released after the kernel has said that the address is off. Broken: before.
+    ReleaseAfterAddressOff,
+    /// What ended without saying that the address is off is waited out. Broken: it is not.
+    UncleanEndingWaitedOut,
+    /// Each unclean ending is waited out from its own first proof. Broken: from that of the first
+    /// one that was seen.
+    EachEndingWaitedOut,
+    /// A wait is as long as the longest lock-delay of any holder seen. Broken: as long as the own one.
+    LongestLockDelayWaited,
+    /// An answer to a request that nobody waits for any more is dropped. Broken: it is taken for the
+    /// answer to the next request of its kind.
+    StaleAnswersDropped,
+    /// The kernel's lifetime, lateness included, ends within the lease's span. Broken: it is rounded
+    /// up, and lateness is forgotten.
+    KernelLifetimeWithinLease,
+    /// A session that has sent a release never leads again. Broken: it does, if the release was not
+    /// answered.
+    SpentSessionNeverLeads,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 10] = [
+        Self::LeaseWithinLockDelay,
+        Self::ConfirmByConsistentRead,
+        Self::LeaseCountsFromRequest,
+        Self::ReleaseAfterAddressOff,
+        Self::UncleanEndingWaitedOut,
+        Self::EachEndingWaitedOut,
+        Self::LongestLockDelayWaited,
+        Self::StaleAnswersDropped,
+        Self::KernelLifetimeWithinLease,
+        Self::SpentSessionNeverLeads,
+    ];
+
+    /// Returns the rule in words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::LeaseWithinLockDelay => "a lease is never longer than the lock-delay",
+            Self::ConfirmByConsistentRead => "confirm by consistent read, not by renewal",
+            Self::LeaseCountsFromRequest => "a lease counts from the request, not the answer",
+            Self::ReleaseAfterAddressOff => "release after the address is off",
+            Self::UncleanEndingWaitedOut => "wait after the key was deleted under a live leader",
+            Self::EachEndingWaitedOut => "each unclean ending is waited out from its own proof",
+            Self::LongestLockDelayWaited => "wait for the longest lock-delay of any holder seen",
+            Self::StaleAnswersDropped => "a stale completion is dropped",
+            Self::KernelLifetimeWithinLease => "the kernel's lifetime ends within the lease",
+            Self::SpentSessionNeverLeads => "a session that has sent a release never leads again",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

@@ -1,0 +1,164 @@
+//! The runtime directory: what a process leaves for the next one on this host, and the lock that
+//! keeps a second one away.
+//!
+//! `$RUNTIME_DIRECTORY` as systemd sets it, else `/run/vip-elector`. Nothing in it is needed: where it
+//! cannot be written, a restart costs more time, and nothing else.
+
+pub mod address;
+pub mod lock;
+pub mod session;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// More than any record of ours has.
+const MAX_RECORD: u64 = 64 * 1024;
+
+/// The runtime directory.
+#[derive(Clone, Debug)]
+pub struct RuntimeDirectory {
+    path: PathBuf,
+}
+
+impl RuntimeDirectory {
+    /// Takes the first of `$RUNTIME_DIRECTORY`, or the default where that says nothing. Touches
+    /// nothing.
+    pub fn of(variable: Option<&str>) -> Self {
+        let path = variable
+            .and_then(|directories| directories.split(':').next())
+            .filter(|directory| !directory.is_empty())
+            .unwrap_or("/run/vip-elector");
+        Self { path: path.into() }
+    }
+
+    /// Names a file of a group.
+    fn file(&self, group: &str, kind: &str) -> PathBuf {
+        // A key may hold any character but NUL; a file name may not.
+        let name: String = group
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => {
+                    char::from(byte).to_string()
+                }
+                other => format!("_{other:02x}"),
+            })
+            .collect();
+        self.path.join(format!("{name}.{kind}"))
+    }
+
+    fn make(&self) -> io::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&self.path)
+    }
+}
+
+/// Reads a record; one that is missing, unreadable or garbage is none.
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    use io::Read;
+    let mut text = Vec::new();
+    let file = fs::OpenOptions::new()
+        .read(true)
+        // Somebody may have put a pipe there.
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)
+        .ok()?;
+    file.take(MAX_RECORD).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Replaces a record, so that a reader sees the old one or the new one and nothing between.
+fn write<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    // Left by a process that died here, or put there by somebody who wants us to write elsewhere.
+    remove(&new)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    let written = serde_json::to_vec(record)
+        .map_err(io::Error::from)
+        .and_then(|text| file.write_all(&text))
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = remove(&new);
+    }
+    written
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Names the boot: nothing that a record speaks of survives one.
+fn boot_id() -> io::Result<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(id.trim().to_owned())
+}
+
+/// Names the network namespace: addresses are in one, and containers share a boot.
+fn network() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/self/ns/net")?.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_by_the_group_in_the_first_directory() {
+        let directory = RuntimeDirectory::of(Some("/run/first:/run/second"));
+        assert_eq!(
+            directory.file("service/pg cluster/leader", "session"),
+            Path::new("/run/first/service_2fpg_20cluster_2fleader.session")
+        );
+        for empty in [None, Some("")] {
+            assert_eq!(
+                RuntimeDirectory::of(empty).file("key", "lock"),
+                Path::new("/run/vip-elector/key.lock")
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_is_replaced_whole_and_read_by_its_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.session");
+        fs::write(directory.path().join("key.session.new"), "left by a crash").unwrap();
+        write(&path, &vec![1, 2]).unwrap();
+        write(&path, &vec![3]).unwrap();
+        assert_eq!(read::<Vec<u8>>(&path), Some(vec![3]));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn garbage_is_no_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.session");
+        for garbage in [&b""[..], b"{", b"[300]", b"\xff\xfe", &[b' '; 100_000]] {
+            fs::write(&path, garbage).unwrap();
+            assert_eq!(
+                read::<Vec<u8>>(&path),
+                None,
+                "{:?}",
+                &garbage[..garbage.len().min(9)]
+            );
+        }
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(read::<Vec<u8>>(&path), None, "a pipe that nobody writes");
+    }
+}
