@@ -5,6 +5,7 @@
 )]
 
 mod agent;
+mod conformance;
 mod election;
 mod failover;
 mod security;
@@ -25,7 +26,12 @@ use crate::agent::GENEROUS;
 pub(crate) const KEY: &str = "service/pg cluster/leader";
 
 fn main() -> ExitCode {
-    let trials = [election::trials(), failover::trials(), security::trials()];
+    let trials = [
+        election::trials(),
+        failover::trials(),
+        security::trials(),
+        conformance::trials(),
+    ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
 }
 

@@ -215,6 +215,11 @@ impl Store {
         self.sessions.iter()
     }
 
+    /// Returns the keys that a session holds.
+    pub fn held_by(&self, id: &SessionId) -> Vec<String> {
+        self.keys.held_by(id)
+    }
+
     /// Returns the number of commands applied.
     pub fn index(&self) -> u64 {
         self.index
