@@ -98,8 +98,8 @@ pub enum Fault {
     LinkDown { whom: Target, flushes: bool },
     /// Somebody removes the address.
     RemoveAddress { whom: Target },
-    /// The runtime directory cannot be written.
-    ReadOnly { whom: Target },
+    /// The runtime directory cannot be written; where it is only full, files can be removed.
+    NoMemory { whom: Target, full: bool },
 }
 
 impl Fault {
@@ -126,7 +126,7 @@ impl Fault {
         "value without session",
         "interface down",
         "address removed",
-        "runtime directory read-only",
+        "runtime directory broken",
     ];
 
     /// Names the kind.
@@ -153,7 +153,7 @@ impl Fault {
             Self::WriteValue => 18,
             Self::LinkDown { .. } => 19,
             Self::RemoveAddress { .. } => 20,
-            Self::ReadOnly { .. } => 21,
+            Self::NoMemory { .. } => 21,
         }]
     }
 
@@ -174,7 +174,7 @@ impl Fault {
             | Self::Lag { whom }
             | Self::LinkDown { whom, .. }
             | Self::RemoveAddress { whom }
-            | Self::ReadOnly { whom } => Some(*whom),
+            | Self::NoMemory { whom, .. } => Some(*whom),
             Self::FreezeRaftLeader
             | Self::Weather(_)
             | Self::ChangeRaftLeader

@@ -15,14 +15,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use vip_elector::election::call::SessionId;
+use vip_elector::election::call::{OpId, SessionId};
 use vip_elector::election::lease::{KERNEL_LATENESS, STRICT_LOCK_DELAY};
 
 use crate::network::LATEST;
+use crate::request::Request;
 use crate::schedule::TTL;
 
 /// How long a daemon that was just started or thawed may need until its own hand is back.
 const COMING_TO: Duration = Duration::from_millis(100);
+
+/// For how long after the last fault an operator looks after what stands in the trigger key and is no
+/// lock.
+pub const TIDYING: Duration = Duration::from_secs(12);
 
 /// What was seen that must never be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +87,8 @@ impl fmt::Display for Violation {
 /// its length; its lock-delay keeps everybody out; a standby finds the key missing, marks it, and
 /// waits for the lock-delay itself; and on this way each of the three requests, proof, mark and
 /// acquire, may have been sent just before the end of the last fault, time out after 2 s, and be
-/// followed by a pause of 5 s at most. A stop that was under way adds its 5 s and the supervisor's 5 s.
+/// followed by a pause of 5 s at most. A stop that was under way adds its 5 s and the supervisor's 5 s, an
+/// operator who clears away what is no lock [`TIDYING`].
 /// Clocks that are slow by 0.5 % add less than the last second.
 pub fn recovery_bound(lock_delay: Duration) -> Duration {
     let seconds = |seconds| Duration::from_secs(seconds);
@@ -92,6 +98,7 @@ pub fn recovery_bound(lock_delay: Duration) -> Duration {
         + 2 * lock_delay
         + seconds(3 * (2 + 5))
         + seconds(10)
+        + TIDYING
         + seconds(1)
 }
 
@@ -118,6 +125,9 @@ pub struct Invariants {
 struct Owner {
     host: usize,
     process: u64,
+    /// The request that made it.
+    op: OpId,
+    renewed: bool,
     /// Made too late or once too often.
     orphan: bool,
 }
@@ -143,19 +153,34 @@ impl Invariants {
     }
 
     /// Takes in that Consul has made a session.
-    pub fn made(&mut self, session: &SessionId, host: usize, process: u64, orphan: bool) {
+    pub fn made(&mut self, session: &SessionId, request: &Request, orphan: bool) {
         let owner = Owner {
-            host,
-            process,
+            host: request.host,
+            process: request.process,
+            op: request.op,
+            renewed: false,
             orphan,
         };
         self.owners.insert(session.clone(), owner);
     }
 
     /// Takes in that a session was renewed, and so is wanted.
-    pub fn renewed(&mut self, session: &SessionId) {
-        if let Some(owner) = self.owners.get_mut(session) {
-            owner.orphan = false;
+    pub fn renewed(&mut self, session: &SessionId, by: u64) {
+        let Some(owner) = self.owners.get_mut(session) else {
+            return;
+        };
+        let was_orphan = std::mem::replace(&mut owner.orphan, false);
+        owner.renewed = true;
+        // Adopted, if it was another's.
+        owner.process = owner.process.max(by);
+        let (process, op) = (owner.process, owner.op);
+        if was_orphan {
+            // Of the two that a doubled request has made, the other is the one that nobody knows.
+            let twins = self
+                .owners
+                .values_mut()
+                .filter(|other| other.process == process && other.op == op && !other.renewed);
+            twins.for_each(|twin| twin.orphan = true);
         }
     }
 

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use vip_elector::election::lease::KernelLifetime;
 use vip_elector::vip::reconcile::{LinkSeen, Observed, VipSeen};
 
 use crate::clock::Clock;
@@ -67,7 +68,7 @@ impl Kernel {
         }
     }
 
-    /// Adds the address for so many seconds (`None`: for ever), unless it is there.
+    /// Adds the address, unless it is there.
     ///
     /// # Errors
     ///
@@ -75,26 +76,26 @@ impl Kernel {
     pub fn add(
         &mut self,
         now: Duration,
-        seconds: Option<u64>,
+        lifetime: KernelLifetime,
         clock: &Clock,
         draw: &mut Rng,
     ) -> Result<Expiry, String> {
         if self.address.is_some() {
             return Err("File exists".to_owned());
         }
-        Ok(self.set(now, now, seconds, clock, draw))
+        Ok(self.set(now, now, lifetime, clock, draw))
     }
 
     /// Sets the address's lifetime, and puts the address back where it has gone.
     pub fn refresh(
         &mut self,
         now: Duration,
-        seconds: Option<u64>,
+        lifetime: KernelLifetime,
         clock: &Clock,
         draw: &mut Rng,
     ) -> Expiry {
         let since = self.up_since().unwrap_or(now);
-        self.set(now, since, seconds, clock, draw)
+        self.set(now, since, lifetime, clock, draw)
     }
 
     /// Takes the address off; returns whether it was there.
@@ -111,13 +112,17 @@ impl Kernel {
         &mut self,
         now: Duration,
         since: Duration,
-        seconds: Option<u64>,
+        lifetime: KernelLifetime,
         clock: &Clock,
         draw: &mut Rng,
     ) -> Expiry {
         self.changes += 1;
         let token = self.changes;
         self.address = Some(Address { token, since });
+        let seconds = match lifetime {
+            KernelLifetime::Seconds(seconds) => Some(seconds),
+            KernelLifetime::Unlimited => None,
+        };
         let at = seconds.map(|seconds| {
             let end = now + clock.lasts(Duration::from_secs(seconds));
             // Half of them as late as can be: that is where the trouble would be.
@@ -140,22 +145,42 @@ mod tests {
         let (mut kernel, mut draw) = (Kernel::default(), Rng::with_seed(1));
         let clock = Clock::new(Duration::ZERO, Duration::ZERO, 0);
         let first = kernel
-            .add(Duration::ZERO, Some(2), &clock, &mut draw)
+            .add(
+                Duration::ZERO,
+                KernelLifetime::Seconds(2),
+                &clock,
+                &mut draw,
+            )
             .unwrap();
         assert!(first.at.unwrap() >= Duration::from_millis(1980));
         assert!(first.at.unwrap() <= Duration::from_millis(3300));
         assert!(
             kernel
-                .add(Duration::ZERO, Some(2), &clock, &mut draw)
+                .add(
+                    Duration::ZERO,
+                    KernelLifetime::Seconds(2),
+                    &clock,
+                    &mut draw
+                )
                 .is_err()
         );
-        let second = kernel.refresh(Duration::from_secs(1), Some(2), &clock, &mut draw);
+        let second = kernel.refresh(
+            Duration::from_secs(1),
+            KernelLifetime::Seconds(2),
+            &clock,
+            &mut draw,
+        );
         assert!(
             !kernel.expire(first.token),
             "another lifetime was set since"
         );
         assert!(kernel.expire(second.token));
-        kernel.refresh(Duration::from_secs(4), None, &clock, &mut draw);
+        kernel.refresh(
+            Duration::from_secs(4),
+            KernelLifetime::Unlimited,
+            &clock,
+            &mut draw,
+        );
         assert_eq!(kernel.up_since(), Some(Duration::from_secs(4)));
     }
 }

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use vip_elector::election::call::{Answer, Failure, OpId};
+use vip_elector::election::call::{Answer, Failure, OpId, SessionId};
 use vip_elector::election::machine::Machine;
 use vip_elector::election::target::{VipOrder, VipReport};
-use vip_elector::election::time::Timestamp;
 use vip_elector::vip::reconcile::{Observed, Reconciler, Step};
 
 use crate::request::Request;
@@ -20,6 +19,10 @@ pub struct Process {
     pub number: u64,
     /// The election.
     pub machine: Machine,
+    /// What became of its notes, which it is told before anything else.
+    pub remembered: VecDeque<(OpId, bool)>,
+    /// The session of the process before that it was told to go on with, until it leads.
+    pub adopts: Option<SessionId>,
     /// Answers that have come and were not yet taken in.
     pub inbox: VecDeque<(OpId, Result<Answer, Failure>)>,
     /// Requests without an answer.
@@ -89,10 +92,18 @@ pub enum Stage {
 
 impl Process {
     /// Puts a machine that was just started behind a driver.
-    pub fn new(number: u64, now: Duration, machine: Machine, reconciler: Reconciler) -> Self {
+    pub fn new(
+        number: u64,
+        now: Duration,
+        machine: Machine,
+        reconciler: Reconciler,
+        first: VipOrder,
+    ) -> Self {
         Self {
             number,
             machine,
+            remembered: VecDeque::new(),
+            adopts: None,
             inbox: VecDeque::new(),
             pending: BTreeMap::new(),
             report: None,
@@ -103,10 +114,10 @@ impl Process {
             calls_now: (now, 0),
             task: Task {
                 reconciler,
-                order: VipOrder::FIRST,
+                order: first,
                 news: true,
                 changed: false,
-                using: VipOrder::FIRST,
+                using: first,
                 stage: Stage::Idle,
                 steps: 0,
                 said: None,
@@ -114,13 +125,5 @@ impl Process {
                 turn: 0,
             },
         }
-    }
-
-    /// Whether the machine has something to take in at `now` of its own clock.
-    pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.stop == Stop::Asked
-            || self.report.is_some()
-            || !self.inbox.is_empty()
-            || self.machine.deadline().is_some_and(|(at, _)| at <= now)
     }
 }

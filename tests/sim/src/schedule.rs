@@ -178,7 +178,10 @@ fn fault(draw: &mut Rng, hosts: usize) -> (Fault, f64, f64) {
             (Fault::LinkDown { whom, flushes }, (10.0, 10_000.0))
         }
         59 | 60 => (Fault::RemoveAddress { whom }, moment),
-        _ => (Fault::ReadOnly { whom }, outage),
+        _ => {
+            let full = draw.bool();
+            (Fault::NoMemory { whom, full }, outage)
+        }
     };
     (fault, shortest, longest)
 }

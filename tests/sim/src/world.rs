@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use vip_elector::election::call::{Answer, Failure};
+use vip_elector::election::note::Note;
+use vip_elector::election::rules::Rule;
 
 use crate::clock::Clock;
 use crate::invariants::{Excused, Invariants, Seen, Violation, recovery_bound};
@@ -40,9 +42,10 @@ pub struct Ended {
     pub trace: Vec<String>,
 }
 
-/// Runs a schedule to its end or to the first violation.
-pub fn run(schedule: &Schedule, trace: Trace) -> Ended {
-    let mut world = World::new(schedule, trace);
+/// Runs a schedule to its end or to the first violation, with one of the safety rules broken if one is
+/// named.
+pub fn run(schedule: &Schedule, broken: Option<Rule>, trace: Trace) -> Ended {
+    let mut world = World::new(schedule, broken, trace);
     world.begin();
     let violation = world.play();
     if let Some((at, violation)) = &violation {
@@ -61,6 +64,7 @@ pub fn run(schedule: &Schedule, trace: Trace) -> Ended {
 
 struct World<'a> {
     schedule: &'a Schedule,
+    broken: Option<Rule>,
     now: Duration,
     coming: BinaryHeap<Coming>,
     drawn: u64,
@@ -88,7 +92,12 @@ struct Host {
     clock: Clock,
     kernel: Kernel,
     process: Option<Process>,
-    /// The runtime directory cannot be written.
+    /// The note in the runtime directory, and the boot in which it was written.
+    note: Option<(Note, u32)>,
+    boot: u32,
+    /// By how many faults the runtime directory can be written no more, and by how many not even be
+    /// tidied.
+    full: u32,
     read_only: u32,
     /// By how many faults the check is critical.
     critical: u32,
@@ -151,6 +160,8 @@ enum Event {
     Mend(usize),
     /// All faults have ended.
     Healed,
+    /// An operator looks after the key.
+    Tidy,
     /// Time to look whether there is a leader.
     Nothing,
 }
@@ -185,7 +196,7 @@ impl Ord for Coming {
 }
 
 impl<'a> World<'a> {
-    fn new(schedule: &'a Schedule, trace: Trace) -> Self {
+    fn new(schedule: &'a Schedule, broken: Option<Rule>, trace: Trace) -> Self {
         let hosts: Vec<Host> = schedule
             .hosts
             .iter()
@@ -194,6 +205,9 @@ impl<'a> World<'a> {
                 clock: Clock::new(Duration::ZERO, plan.clock_reads, plan.drift_ppm),
                 kernel: Kernel::default(),
                 process: None,
+                note: None,
+                boot: 0,
+                full: 0,
                 read_only: 0,
                 critical: 0,
                 off: 0,
@@ -208,6 +222,7 @@ impl<'a> World<'a> {
         let lock_delays = schedule.hosts.iter().map(|plan| plan.lock_delay).collect();
         Self {
             schedule,
+            broken,
             now: Duration::ZERO,
             coming: BinaryHeap::with_capacity(256),
             drawn: 0,
@@ -300,6 +315,7 @@ impl<'a> World<'a> {
             Event::Strike(number) => self.strike(number),
             Event::Mend(number) => self.mend(number),
             Event::Healed => self.healed(),
+            Event::Tidy => self.tidy(),
             Event::Nothing => {}
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use vip_elector::election::call::{Answer, Call, Failure, FailureKind, OpId};
 
 use super::{Event, World};
+use crate::process::Process;
 use crate::raft::{SERVERS, Watch};
 use crate::request::{self, KEY, Request, failure};
 use crate::schedule::TTL;
@@ -108,7 +109,7 @@ impl World<'_> {
                 self.answer(server, &request, answer, Duration::ZERO);
             }
             Call::RenewSession(id) => {
-                let renewed = self.renew(server, id);
+                let renewed = self.renew(server, id, request.process);
                 if renewed.is_ok() && !leads {
                     self.tally.saw("renewals by a deposed leader");
                 }
@@ -267,7 +268,9 @@ impl World<'_> {
         if process.number != request.process || process.task.ending {
             return;
         }
-        if process.pending.remove(&request.op).is_none() {
+        if awaits(process, request) {
+            process.pending.remove(&request.op);
+        } else {
             self.tally.saw("late or doubled answers");
         }
         let proof = match (&request.call, &result) {
@@ -309,7 +312,8 @@ impl World<'_> {
         if process.number != request.process || process.frozen > 0 {
             return;
         }
-        if process.pending.remove(&request.op).is_some() {
+        if awaits(process, request) {
+            process.pending.remove(&request.op);
             self.trace.say(self.now, Who::Host(host), || {
                 format!("no answer to {}", shown(&request.call))
             });
@@ -318,6 +322,11 @@ impl World<'_> {
             self.pump(host);
         }
     }
+}
+
+fn awaits(process: &Process, request: &Rc<Request>) -> bool {
+    let pending = process.pending.get(&request.op);
+    pending.is_some_and(|pending| Rc::ptr_eq(pending, request))
 }
 
 /// A call in a trace.

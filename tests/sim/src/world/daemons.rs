@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use vip_elector::election::lease::Terms;
 use vip_elector::election::machine::{Action, DeadlineReason, Event as Input, Machine, Params};
+use vip_elector::election::note::{Before, Note};
 use vip_elector::election::status::{Outcome, Phase};
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::vip::reconcile::{Reconciler, Step};
@@ -42,22 +43,30 @@ impl World<'_> {
         }
         let number = self.number();
         let seed = self.draw.u64(..);
-        let it = &mut self.hosts[host];
+        let terms = Terms::managed(self.hosts[host].plan.lock_delay, TTL);
         let params = Params {
-            terms: Terms::managed(it.plan.lock_delay, TTL),
+            terms: self.broken.map_or(terms, |rule| terms.breaking(rule)),
             value: request::value(host),
             session_name: format!("p{number}"),
+            before: self.before(host),
         };
-        let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
-        it.process = Some(Process::new(
-            number,
-            self.now,
-            machine,
-            Reconciler::new(ADDRESS),
-        ));
+        let before = params.before.clone();
         self.trace.say(self.now, Who::Host(host), || {
-            format!("daemon p{number} starts")
+            format!("daemon p{number} starts, before it: {before:?}")
         });
+        let first = params.first_order();
+        let it = &mut self.hosts[host];
+        let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
+        let mut process = Process::new(number, self.now, machine, Reconciler::new(ADDRESS), first);
+        match before {
+            Before::Nothing => {}
+            Before::Leftover { .. } => self.tally.saw("starts after a leftover session"),
+            Before::Adoptable { session, .. } => {
+                process.adopts = Some(session);
+                self.tally.saw("starts with a session to adopt");
+            }
+        }
+        it.process = Some(process);
         self.do_all(host, actions);
         self.plan_turn(host, Duration::ZERO);
         self.pump(host);
@@ -171,7 +180,9 @@ impl World<'_> {
             if process.frozen > 0 || process.task.ending {
                 return;
             }
-            let input = if process.stop == Stop::Asked {
+            let input = if let Some((op, kept)) = process.remembered.pop_front() {
+                Input::Remembered { op, kept }
+            } else if process.stop == Stop::Asked {
                 process.stop = Stop::Told;
                 Input::Stop
             } else if let Some(report) = process.report.take() {
@@ -237,15 +248,19 @@ impl World<'_> {
         let Some(process) = &mut self.hosts[host].process else {
             return;
         };
-        let order = process.machine.vip_order().unwrap_or(VipOrder::FIRST);
-        if order != process.task.order {
-            let leads = |order: &VipOrder| !matches!(order.target, VipTarget::Absent);
+        let order = process.machine.vip_order();
+        if let Some(order) = order.filter(|order| *order != process.task.order) {
+            let leads = |order: &VipOrder| matches!(order.target, VipTarget::HeldUntil(_));
             let (led, now_leads) = (leads(&process.task.order), leads(&order));
             process.task.order = order;
             process.task.news = true;
             if led != now_leads {
                 if now_leads {
                     self.tally.saw("leaderships");
+                    let adopts = process.adopts.take();
+                    if adopts.is_some() && process.machine.status().session == adopts {
+                        self.tally.saw("adoptions");
+                    }
                 }
                 self.trace.say(self.now, Who::Host(host), || {
                     (if now_leads {
@@ -259,13 +274,51 @@ impl World<'_> {
             self.rouse(host);
         }
         for action in actions {
-            let Action::Call { op, call, timeout } = action;
-            self.trace.say(self.now, Who::Host(host), || {
-                format!("asks {}", super::consul::shown(&call))
-            });
-            self.send(host, op, call, timeout);
+            match action {
+                Action::Call { op, call, timeout } => {
+                    self.trace.say(self.now, Who::Host(host), || {
+                        format!("asks {}", super::consul::shown(&call))
+                    });
+                    self.send(host, op, call, timeout);
+                }
+                Action::Remember { op, note } => {
+                    let kept = self.remember(host, note);
+                    if let Some(process) = &mut self.hosts[host].process {
+                        process.remembered.push_back((op, kept));
+                    }
+                }
+            }
         }
         self.see_whether_stopped(host);
+    }
+
+    /// As `runtime::session` does with a file.
+    fn remember(&mut self, host: usize, note: Note) -> bool {
+        let it = &mut self.hosts[host];
+        let written = it.full == 0 || note == Note::Nothing;
+        if it.read_only > 0 {
+            self.tally.saw("notes that were not kept");
+            return false;
+        }
+        self.trace
+            .say(self.now, Who::Host(host), || format!("notes {note:?}"));
+        it.note = written.then_some((note, it.boot));
+        true
+    }
+
+    /// As `runtime::session` judges what it finds.
+    fn before(&self, host: usize) -> Before {
+        let it = &self.hosts[host];
+        match it.note.clone() {
+            None | Some((Note::Nothing, _)) => Before::Nothing,
+            Some((Note::Live { name, session }, boot)) if boot == it.boot => {
+                Before::Adoptable { name, session }
+            }
+            Some((
+                Note::Live { name, .. } | Note::Creating { name } | Note::Spent { name, .. },
+                _,
+            )) => Before::Leftover { name },
+        }
     }
 
     fn see_whether_stopped(&mut self, host: usize) {
@@ -391,7 +444,12 @@ impl World<'_> {
                 task.reconciler.done(local, &task.using, step, result);
                 task.steps += 1;
                 if task.steps >= STEPS_PER_PASS {
-                    BLIND_PAUSE
+                    self.tally.saw("passes of the vip task cut short");
+                    if task.news || task.changed {
+                        Duration::ZERO
+                    } else {
+                        BLIND_PAUSE
+                    }
                 } else {
                     task.stage = Stage::Looking(it.kernel.observe());
                     self.nap()
@@ -407,7 +465,7 @@ impl World<'_> {
         let clock = it.clock;
         let expiry = match step {
             Step::Add { lifetime, .. } => {
-                let added = it.kernel.add(now, Some(lifetime), &clock, &mut self.draw);
+                let added = it.kernel.add(now, lifetime, &clock, &mut self.draw);
                 if added.is_ok() && self.last_holder != Some(host) {
                     if self.last_holder.replace(host).is_some() {
                         self.tally.saw("failovers");
@@ -416,10 +474,7 @@ impl World<'_> {
                 Some(added?)
             }
             Step::Refresh { lifetime, .. } => {
-                Some(
-                    it.kernel
-                        .refresh(now, Some(lifetime), &clock, &mut self.draw),
-                )
+                Some(it.kernel.refresh(now, lifetime, &clock, &mut self.draw))
             }
             Step::Remove { .. } => {
                 it.kernel.remove();

@@ -138,8 +138,7 @@ impl World<'_> {
         if orphan {
             self.tally.saw("sessions nobody waited for");
         }
-        self.invariants
-            .made(id, request.host, request.process, orphan);
+        self.invariants.made(id, request, orphan);
         let live = self.cluster.servers[leader].store.sessions();
         if let Some(violation) = self.invariants.sessions(id, live.map(|(id, _)| id)) {
             self.violation = Some(violation);
@@ -147,14 +146,19 @@ impl World<'_> {
     }
 
     /// A leader, or who takes itself for it, lengthens a session's life.
-    pub(super) fn renew(&mut self, server: usize, id: &SessionId) -> Result<(), FailureKind> {
+    pub(super) fn renew(
+        &mut self,
+        server: usize,
+        id: &SessionId,
+        by: u64,
+    ) -> Result<(), FailureKind> {
         let leads = self.cluster.leader == Some(server);
         let it = &mut self.cluster.servers[server];
         let local = it.clock.read(self.now).since_boot();
         it.timers.renew(local, &it.store, id, &mut self.draw)?;
         if leads {
             self.mind_ttl(server);
-            self.invariants.renewed(id);
+            self.invariants.renewed(id, by);
             let live = self.cluster.servers[server].store.sessions();
             if let Some(violation) = self.invariants.sessions(id, live.map(|(id, _)| id)) {
                 self.violation = Some(violation);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use vip_elector::election::call::LOCK_FLAG;
 
 use super::{Event, World};
-use crate::fault::{Fault, Target};
+use crate::fault::{Fault, Record, Target};
+use crate::invariants::TIDYING;
 use crate::raft::SERVERS;
 use crate::request::{self, KEY};
 use crate::store::{Command, Write};
@@ -101,7 +102,10 @@ impl World<'_> {
                     self.kernel_changed(host);
                 }
             }
-            Fault::ReadOnly { .. } => self.hosts[host].read_only += 1,
+            Fault::NoMemory { full, .. } => {
+                self.hosts[host].full += 1;
+                self.hosts[host].read_only += u32::from(!full);
+            }
         }
         self.rewired();
     }
@@ -114,7 +118,11 @@ impl World<'_> {
             format!("{number}: over (host{host})")
         });
         match fault {
-            Fault::Kill { .. } | Fault::Stop { .. } => self.start(host),
+            Fault::Kill { record, .. } => {
+                self.spoil_note(host, record);
+                self.start(host);
+            }
+            Fault::Stop { .. } => self.start(host),
             Fault::Freeze { .. } => self.thaw(host),
             Fault::FreezeBoth { .. } => {
                 self.thaw(host);
@@ -126,6 +134,11 @@ impl World<'_> {
                 if self.hosts[host].off == 0 {
                     let it = &mut self.hosts[host];
                     it.clock = it.clock.rebooted(self.now);
+                    it.boot += 1;
+                    // The directory may or may not outlive the boot.
+                    if self.draw.bool() {
+                        it.note = None;
+                    }
                 }
                 self.bring_up(host);
                 let pause = self.millis(100, 2_000);
@@ -153,7 +166,10 @@ impl World<'_> {
                 self.hosts[host].kernel.down -= 1;
                 self.kernel_changed(host);
             }
-            Fault::ReadOnly { .. } => self.hosts[host].read_only -= 1,
+            Fault::NoMemory { full, .. } => {
+                self.hosts[host].full -= 1;
+                self.hosts[host].read_only -= u32::from(!full);
+            }
             Fault::ChangeRaftLeader
             | Fault::DeleteKey
             | Fault::DestroySession
@@ -175,10 +191,15 @@ impl World<'_> {
             self.after(Duration::from_secs(5), Event::Start { host });
             self.after(Duration::from_millis(5_100), Event::Start { host });
         }
-        self.clear_foreign_key();
+        self.tidy();
     }
 
-    fn clear_foreign_key(&mut self) {
+    /// A daemon leaves alone what is no lock, so somebody else must clear it away.
+    pub(super) fn tidy(&mut self) {
+        let pause = Duration::from_secs(1);
+        if self.now + pause < self.schedule.healed() + TIDYING {
+            self.after(pause, Event::Tidy);
+        }
         let Some(leader) = self.cluster.leader else {
             return;
         };
@@ -188,6 +209,20 @@ impl World<'_> {
             .is_some_and(|entry| entry.session.is_none() && entry.flags != LOCK_FLAG);
         if foreign {
             self.by_hand(Command::Delete(KEY.to_owned()));
+        }
+    }
+
+    fn spoil_note(&mut self, host: usize, record: Record) {
+        let it = &mut self.hosts[host];
+        match record {
+            Record::Kept => {}
+            // What cannot be read says as much as what is not there.
+            Record::Lost | Record::Garbage => it.note = None,
+            Record::OtherBoot => {
+                if let Some((_, boot)) = &mut it.note {
+                    *boot = u32::MAX;
+                }
+            }
         }
     }
 
