@@ -2,6 +2,7 @@
 
 mod compile;
 mod demo;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,11 +30,16 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         daemon: Option<PathBuf>,
     },
+    /// Play the election on simulated hosts, with faults drawn from a seed, and watch the promise
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
-    let Command::Demo { keep, daemon } = Arguments::parse().command;
-    match demo(keep, daemon) {
+    let done = match Arguments::parse().command {
+        Command::Demo { keep, daemon } => demo(keep, daemon),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

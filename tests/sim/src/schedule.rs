@@ -1,5 +1,6 @@
 //! Pure: everything that a seed decides before a simulation begins.
 
+use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -79,18 +80,41 @@ impl Schedule {
         }
     }
 
-    /// Returns the same schedule without one of its faults.
+    /// Returns the same schedule without some of its faults.
     #[must_use]
-    pub fn without(&self, fault: usize) -> Self {
-        let mut less = self.clone();
-        less.faults.remove(fault);
-        less
+    pub fn without(&self, faults: &[usize]) -> Self {
+        let kept = self.faults.iter().enumerate();
+        let kept = kept.filter(|(number, _)| !faults.contains(number));
+        Self {
+            faults: kept.map(|(_, timed)| *timed).collect(),
+            ..self.clone()
+        }
     }
 
     /// Returns when the last fault is over.
     pub fn healed(&self) -> Duration {
         let last = self.faults.iter().map(|timed| timed.until).max();
         last.unwrap_or_default().max(CALM) + Duration::from_millis(500)
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (host, plan) in self.hosts.iter().enumerate() {
+            writeln!(
+                f,
+                "host{host}: lock-delay {:?}, clock {:+.2} %, starts at {:?}",
+                plan.lock_delay,
+                // Between -5000 and 5000.
+                f64::from(i32::try_from(plan.drift_ppm).unwrap_or_default()) / 10_000.0,
+                plan.starts
+            )?;
+        }
+        for Timed { at, until, fault } in &self.faults {
+            let (at, until) = (at.as_secs_f64(), until.as_secs_f64());
+            writeln!(f, "{at:>8.3} to {until:>8.3} s: {fault}")?;
+        }
+        Ok(())
     }
 }
 

@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use vip_elector::election::rules::Rule;
-
 use crate::invariants::Violation;
 use crate::schedule::Schedule;
 use crate::tally::Tally;
 use crate::trace::Trace;
-use crate::world;
+use crate::world::{self, Game};
 
 /// How many seeds a thread takes at a time.
 const BATCH: u64 = 16;
@@ -38,7 +36,7 @@ pub struct Failed {
 }
 
 /// Runs the schedules of these seeds; with `patience`, no more once so many have failed.
-pub fn sweep(seeds: Range<u64>, broken: Option<Rule>, patience: usize) -> Swept {
+pub fn sweep(seeds: Range<u64>, game: Game, patience: usize) -> Swept {
     let next = AtomicU64::new(seeds.start);
     let enough = AtomicBool::new(false);
     let worker = || {
@@ -49,7 +47,7 @@ pub fn sweep(seeds: Range<u64>, broken: Option<Rule>, patience: usize) -> Swept 
                 break;
             }
             for seed in first..(first + BATCH).min(seeds.end) {
-                let ended = world::run(&Schedule::draw(seed), broken, Trace::default());
+                let ended = world::run(&Schedule::draw(seed), game, Trace::default());
                 swept.tally.add(&ended.tally);
                 if let Some((at, violation)) = ended.violation {
                     swept.failures.push(Failed {

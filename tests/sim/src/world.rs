@@ -42,10 +42,38 @@ pub struct Ended {
     pub trace: Vec<String>,
 }
 
-/// Runs a schedule to its end or to the first violation, with one of the safety rules broken if one is
-/// named.
-pub fn run(schedule: &Schedule, broken: Option<Rule>, trace: Trace) -> Ended {
-    let mut world = World::new(schedule, broken, trace);
+/// What is played: the daemon as it is, or with one of its rules broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Game {
+    /// The rule, if any.
+    pub broken: Option<Rule>,
+    /// What ends the game.
+    pub heed: Heed,
+}
+
+/// Which violations count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heed {
+    /// All of them.
+    #[default]
+    All,
+    /// Only two hosts with the address at one instant: how far a broken rule leads.
+    Overlap,
+}
+
+impl Game {
+    /// Breaks a rule.
+    pub const fn breaking(rule: Rule) -> Self {
+        Self {
+            broken: Some(rule),
+            heed: Heed::All,
+        }
+    }
+}
+
+/// Runs a schedule to its end or to the first violation.
+pub fn run(schedule: &Schedule, game: Game, trace: Trace) -> Ended {
+    let mut world = World::new(schedule, game, trace);
     world.begin();
     let violation = world.play();
     if let Some((at, violation)) = &violation {
@@ -64,7 +92,7 @@ pub fn run(schedule: &Schedule, broken: Option<Rule>, trace: Trace) -> Ended {
 
 struct World<'a> {
     schedule: &'a Schedule,
-    broken: Option<Rule>,
+    game: Game,
     now: Duration,
     coming: BinaryHeap<Coming>,
     drawn: u64,
@@ -196,7 +224,7 @@ impl Ord for Coming {
 }
 
 impl<'a> World<'a> {
-    fn new(schedule: &'a Schedule, broken: Option<Rule>, trace: Trace) -> Self {
+    fn new(schedule: &'a Schedule, game: Game, trace: Trace) -> Self {
         let hosts: Vec<Host> = schedule
             .hosts
             .iter()
@@ -222,7 +250,7 @@ impl<'a> World<'a> {
         let lock_delays = schedule.hosts.iter().map(|plan| plan.lock_delay).collect();
         Self {
             schedule,
-            broken,
+            game,
             now: Duration::ZERO,
             coming: BinaryHeap::with_capacity(256),
             drawn: 0,
@@ -263,7 +291,10 @@ impl<'a> World<'a> {
         let longest = self.longest_lock_delay();
         let bound = recovery_bound(longest);
         let stays = longest + STAYS;
-        self.at(healed + bound + stays, Event::Nothing);
+        self.at(
+            healed + bound + stays + Duration::from_millis(1),
+            Event::Nothing,
+        );
         while let Some(Coming { at, event, .. }) = self.coming.pop() {
             self.now = at;
             self.tally.events += 1;
@@ -273,7 +304,7 @@ impl<'a> World<'a> {
                 self.happen(event);
                 self.look();
             }
-            if let Some(violation) = self.violation.take() {
+            if let Some(violation) = self.heeded() {
                 return Some((at, violation));
             }
             if at > healed + stays
@@ -282,13 +313,27 @@ impl<'a> World<'a> {
             {
                 let recovery = since.saturating_sub(healed);
                 self.tally.longest_recovery = self.tally.longest_recovery.max(recovery);
-                return (recovery > bound).then_some((at, Violation::NoLeader(recovery)));
+                if recovery > bound {
+                    self.violation = Some(Violation::NoLeader(recovery));
+                }
+                return self.heeded().map(|violation| (at, violation));
             }
             if at > healed + bound + stays {
-                return Some((at, Violation::NoLeader(at.saturating_sub(healed))));
+                self.violation = Some(Violation::NoLeader(at.saturating_sub(healed)));
+                return self.heeded().map(|violation| (at, violation));
             }
         }
-        Some((self.now, Violation::NoLeader(Duration::MAX)))
+        None
+    }
+
+    /// What was seen last, if it counts.
+    fn heeded(&mut self) -> Option<Violation> {
+        let seen = self.violation.take()?;
+        let counts = match self.game.heed {
+            Heed::All => true,
+            Heed::Overlap => matches!(seen, Violation::TwoHolders(..)),
+        };
+        counts.then_some(seen)
     }
 
     fn happen(&mut self, event: Event) {
@@ -335,7 +380,8 @@ impl<'a> World<'a> {
         if !any {
             return;
         }
-        match self.invariants.check(self.now, &seen[..self.hosts.len()]) {
+        let seen = &seen[..self.hosts.len()];
+        match self.invariants.check(self.now, seen, self.game.heed) {
             Ok(Excused::Nothing) => {}
             Ok(Excused::KernelAlone) => self.tally.saw("events under the documented exception"),
             Err(violation) => self.violation = Some(violation),

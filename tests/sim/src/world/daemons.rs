@@ -45,7 +45,7 @@ impl World<'_> {
         let seed = self.draw.u64(..);
         let terms = Terms::managed(self.hosts[host].plan.lock_delay, TTL);
         let params = Params {
-            terms: self.broken.map_or(terms, |rule| terms.breaking(rule)),
+            terms: self.game.broken.map_or(terms, |rule| terms.breaking(rule)),
             value: request::value(host),
             session_name: format!("p{number}"),
             before: self.before(host),
@@ -466,10 +466,11 @@ impl World<'_> {
         let expiry = match step {
             Step::Add { lifetime, .. } => {
                 let added = it.kernel.add(now, lifetime, &clock, &mut self.draw);
-                if added.is_ok() && self.last_holder != Some(host) {
-                    if self.last_holder.replace(host).is_some() {
-                        self.tally.saw("failovers");
-                    }
+                if added.is_ok()
+                    && self.last_holder != Some(host)
+                    && self.last_holder.replace(host).is_some()
+                {
+                    self.tally.saw("failovers");
                 }
                 Some(added?)
             }
