@@ -94,10 +94,9 @@ async fn supervise(config: &Config) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let mut groups = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
-        let terms = terms(config);
         let member = Member {
             group: group.clone(),
-            terms,
+            terms: terms(config),
             consul: Binding::new(
                 client.clone(),
                 consul::Terms {
@@ -112,7 +111,7 @@ async fn supervise(config: &Config) -> Result<(), Error> {
                 &directory,
                 group.name(),
                 &group.trigger_value,
-                described(&config.session),
+                described(config),
             )
             .map_err(setup("the record of the session"))?,
             address_file: AddressFile::of(&directory, group.name()),
@@ -192,11 +191,18 @@ fn terms(config: &Config) -> Terms {
     }
 }
 
-/// What a session is created with: one that was created with something else is not adopted.
-fn described(session: &Session) -> String {
+/// What a session was made for. One that was made for something else is not adopted, and an address
+/// that went with it is taken off first: its lifetime may be longer than these terms allow.
+fn described(config: &Config) -> String {
+    let Session {
+        ttl,
+        lock_delay,
+        check_id,
+    } = &config.session;
     format!(
-        "ttl={:?} lock-delay={:?} check-id={:?}",
-        session.ttl, session.lock_delay, session.check_id
+        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} manage-vip={} kernel-lease={}",
+        config.manage_vip,
+        config.kernel_lease.name()
     )
 }
 

@@ -3,9 +3,11 @@
 //! What is asserted was seen by witnesses that know nothing of the daemon: the kernel's own address
 //! events, a client, and Consul's HTTP API.
 
+mod alone;
 mod companion;
 mod daemon;
 mod managed;
+mod remembered;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
         .chain(daemon::trials())
+        .chain(remembered::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)
