@@ -51,10 +51,15 @@ impl Ports {
         self.first + 2
     }
 
+    /// The port by which Consul names its raft leader.
+    pub(crate) fn server(self) -> u16 {
+        self.first + 4
+    }
+
     fn config(self) -> Value {
         json!({
             "http": self.http(), "https": self.https(), "serf_lan": self.lan(),
-            "serf_wan": self.first + 3, "server": self.first + 4, "dns": -1, "grpc": -1,
+            "serf_wan": self.first + 3, "server": self.server(), "dns": -1, "grpc": -1,
         })
     }
 }
@@ -73,8 +78,9 @@ impl Agent {
             "log_level": "INFO", "ports": ports.config(),
         });
         merge(&mut config, more);
-        // A server in development mode leads in a fraction of a second; a client has no such mode.
-        let mode = if config["server"] == false {
+        // A server in development mode leads in a fraction of a second; a client has no such mode, nor
+        // has a server among others.
+        let mode = if config["server"] == false || config["bootstrap_expect"].is_u64() {
             config["data_dir"] = json!(directory.path().join("data"));
             None
         } else {

@@ -18,7 +18,7 @@ use super::real::Real;
 use step::{Side, Step};
 
 /// What every run goes through.
-pub(crate) const SEEDS: Range<u64> = 0..40;
+pub(crate) const SEEDS: Range<u64> = 0..100;
 
 /// How many operations a sequence has.
 const STEPS: usize = 40;

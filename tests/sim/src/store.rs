@@ -273,3 +273,6 @@ impl Store {
         self.delays.insert(key, first);
     }
 }
+
+#[cfg(test)]
+mod tests;

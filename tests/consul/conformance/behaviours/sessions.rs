@@ -99,7 +99,10 @@ pub(super) async fn a_session_needs_its_node_and_its_checks<C: Consul>(consul: &
         .write(&Command::RegisterNode(node.to_owned()))
         .await
         .unwrap();
-    same("registered again", made(consul, &["c"]).await, Ok(()))
+    same("registered again", made(consul, &["c"]).await, Ok(()))?;
+    let gone = Command::DeregisterNode(node.to_owned());
+    consul.write(&gone).await.unwrap();
+    same("without a node again", made(consul, &[]).await, missing)
 }
 
 pub(super) async fn a_dead_session_is_not_renewed<C: Consul>(consul: &mut C) -> Verdict {
