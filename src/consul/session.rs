@@ -118,7 +118,8 @@ impl Client {
         Ok(())
     }
 
-    /// Looks a session up. `None` is also what a Consul before 1.11 says to a token that may not read
+    /// Looks a session up, consistently: that it is not there must not be the word of a deposed leader.
+    /// `None` is also what a Consul before 1.11 says to a token that may not read
     /// it.
     ///
     /// # Errors
@@ -133,13 +134,14 @@ impl Client {
             "session/info",
             format!("look up session {id}"),
         )
-        .segment(id.as_str());
+        .segment(id.as_str())
+        .query("consistent", "");
         let sessions = self.sessions_of(&request, timeout).await?;
         Ok(sessions.into_iter().find(|session| session.id == *id))
     }
 
     /// Lists the live sessions of a node, or of all nodes where `None`, as far as the token may read
-    /// them.
+    /// them. Consistently, as in [`session`](Self::session).
     ///
     /// # Errors
     /// As [`Failure`] says.
@@ -154,12 +156,14 @@ impl Client {
                 "session/node",
                 format!("list the sessions of node '{node}'"),
             )
-            .segment(node),
+            .segment(node)
+            .query("consistent", ""),
             None => Request::get(
                 Operation::ReadSession,
                 "session/list",
                 "list sessions".to_owned(),
-            ),
+            )
+            .query("consistent", ""),
         };
         self.sessions_of(&request, timeout).await
     }
