@@ -91,11 +91,15 @@ impl World<'_> {
         let leads = self.cluster.leader == Some(server);
         let reading = &self.cluster.servers[server].store;
         match &request.call {
-            Call::Read if leads && self.quorum(server) => {
+            Call::Read | Call::FindSession { .. } | Call::SessionLockDelay(_)
+                if !leads || !self.quorum(server) =>
+            {
+                self.bound(&request);
+            }
+            Call::Read => {
                 let read = reading.read(KEY);
                 self.answer(server, &request, Ok(Answer::Key(read)), Duration::ZERO);
             }
-            Call::Read => self.bound(&request),
             Call::FindSession { name } => {
                 let found = reading
                     .sessions()
@@ -262,7 +266,8 @@ impl World<'_> {
     /// An answer is there. One that the daemon no longer waits for is handed to the machine too.
     pub(super) fn reply(&mut self, request: &Rc<Request>, result: Result<Answer, Failure>) {
         let host = request.host;
-        let Some(process) = &mut self.hosts[host].process else {
+        let it = &mut self.hosts[host];
+        let Some(process) = &mut it.process else {
             return;
         };
         if process.number != request.process || process.task.ending {
@@ -289,6 +294,9 @@ impl World<'_> {
             && refused.kind == FailureKind::LockDelayed
         {
             self.tally.saw("acquires refused by lock-delay");
+        }
+        if let Ok(Answer::LockDelay(Some(lock_delay))) = &result {
+            it.told = it.told.max(*lock_delay);
         }
         self.trace.say(self.now, Who::Host(host), || {
             format!(

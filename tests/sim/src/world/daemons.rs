@@ -56,6 +56,7 @@ impl World<'_> {
         });
         let first = params.first_order();
         let it = &mut self.hosts[host];
+        it.told = Duration::ZERO;
         let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
         let mut process = Process::new(number, self.now, machine, Reconciler::new(ADDRESS), first);
         match before {

@@ -76,7 +76,7 @@ impl World<'_> {
                     server.lags += 1;
                 }
             }
-            Fault::DeleteKey => self.by_hand(Command::Delete(KEY.to_owned())),
+            Fault::DeleteKey => self.delete_key(),
             Fault::DestroySession => {
                 if let Some(leader) = self.cluster.leader {
                     let read = self.cluster.servers[leader].store.read(KEY);
@@ -87,7 +87,7 @@ impl World<'_> {
             }
             Fault::Overwrite => self.by_hand(Command::Put(written(0))),
             Fault::WriteValue => {
-                self.by_hand(Command::Delete(KEY.to_owned()));
+                self.delete_key();
                 self.by_hand(Command::Put(written(LOCK_FLAG)));
             }
             Fault::LinkDown { flushes, .. } => {
@@ -210,6 +210,11 @@ impl World<'_> {
         if foreign {
             self.by_hand(Command::Delete(KEY.to_owned()));
         }
+    }
+
+    fn delete_key(&mut self) {
+        self.invariants.deleted(self.now);
+        self.by_hand(Command::Delete(KEY.to_owned()));
     }
 
     fn spoil_note(&mut self, host: usize, record: Record) {
