@@ -66,6 +66,8 @@ pub enum Fault {
     Crash { whom: Target },
     /// SIGTERM to the daemon; at the end another is started.
     Stop { whom: Target },
+    /// SIGTERM to the daemon; at the end one with another lock-delay is started.
+    Reconfigure { whom: Target, lock_delay: Duration },
     /// The daemon does not reach its agent.
     CutAgent { whom: Target, ways: Ways },
     /// The host reaches no other.
@@ -104,7 +106,7 @@ pub enum Fault {
 
 impl Fault {
     /// Names every kind, as [`kind`](Self::kind) does.
-    pub const KINDS: [&str; 22] = [
+    pub const KINDS: [&str; 23] = [
         "kill",
         "freeze",
         "freeze daemon and server",
@@ -127,6 +129,7 @@ impl Fault {
         "interface down",
         "address removed",
         "runtime directory broken",
+        "reconfiguration",
     ];
 
     /// Names the kind.
@@ -154,6 +157,7 @@ impl Fault {
             Self::LinkDown { .. } => 19,
             Self::RemoveAddress { .. } => 20,
             Self::NoMemory { .. } => 21,
+            Self::Reconfigure { .. } => 22,
         }]
     }
 
@@ -166,6 +170,7 @@ impl Fault {
             | Self::FreezeServer { whom }
             | Self::Crash { whom }
             | Self::Stop { whom }
+            | Self::Reconfigure { whom, .. }
             | Self::CutAgent { whom, .. }
             | Self::Isolate { whom, .. }
             | Self::CutPair { whom, .. }

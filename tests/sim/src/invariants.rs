@@ -116,16 +116,15 @@ pub struct Seen {
     pub since: Duration,
     /// Since when the daemon has been running without a break, if it is.
     pub running_since: Option<Duration>,
-    /// The longest lock-delay of a holder that its last daemon was told.
+    /// The longest lock-delay that its last daemon knew of: its own, and those it was told.
     pub told: Duration,
 }
 
 /// Watches over a simulation.
 #[derive(Debug)]
 pub struct Invariants {
-    lock_delays: Vec<Duration>,
-    /// When the request was sent whose answer last proved the lock to each host.
-    proofs: Vec<Option<Duration>>,
+    /// When the request was sent whose answer last proved the lock to each host, and its lock-delay.
+    proofs: Vec<(Duration, Duration)>,
     /// When somebody last deleted the key.
     deleted: Option<Duration>,
     owners: BTreeMap<SessionId, Owner>,
@@ -144,19 +143,18 @@ struct Owner {
 }
 
 impl Invariants {
-    /// Watches over hosts with these lock-delays.
-    pub const fn new(lock_delays: Vec<Duration>, proofs: Vec<Option<Duration>>) -> Self {
+    /// Watches over so many hosts.
+    pub fn new(hosts: usize) -> Self {
         Self {
-            lock_delays,
-            proofs,
+            proofs: vec![(Duration::ZERO, Duration::ZERO); hosts],
             deleted: None,
             owners: BTreeMap::new(),
         }
     }
 
     /// Takes in that a host was answered, by a request sent at `sent`, that the lock is its own.
-    pub fn proven(&mut self, host: usize, sent: Duration) {
-        self.proofs[host] = self.proofs[host].max(Some(sent));
+    pub fn proven(&mut self, host: usize, sent: Duration, lock_delay: Duration) {
+        self.proofs[host] = self.proofs[host].max((sent, lock_delay));
     }
 
     /// Takes in that somebody deletes the key.
@@ -256,14 +254,13 @@ impl Invariants {
         } else {
             (other, one)
         };
-        let lock_delay = self.lock_delays[elder.0];
-        self.lock_delays[younger.0].max(younger.1.told) < lock_delay
-            && self.deleted.is_some_and(|at| now < at + lock_delay)
+        let (_, lock_delay) = self.proofs[elder.0];
+        younger.1.told < lock_delay && self.deleted.is_some_and(|at| now < at + lock_delay)
     }
 
     /// When a host's lease is over, and by how much the kernel alone may be late.
     fn lease(&self, now: Duration, host: usize, seen: &Seen) -> (Duration, Duration) {
-        let lock_delay = self.lock_delays[host];
+        let (proof, lock_delay) = self.proofs[host];
         let alone = seen
             .running_since
             .is_none_or(|since| now.saturating_sub(since) < COMING_TO);
@@ -272,8 +269,7 @@ impl Invariants {
         } else {
             Duration::ZERO
         };
-        let end = self.proofs[host].map_or(Duration::ZERO, |proof| proof + lock_delay);
-        (end, excuse)
+        (proof + lock_delay, excuse)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::request::Request;
 pub struct Process {
     /// Unique in a simulation.
     pub number: u64,
+    /// What it was configured with.
+    pub lock_delay: Duration,
     /// The election.
     pub machine: Machine,
     /// What became of its notes, which it is told before anything else.
@@ -95,12 +97,14 @@ impl Process {
     pub fn new(
         number: u64,
         now: Duration,
+        lock_delay: Duration,
         machine: Machine,
         reconciler: Reconciler,
         first: VipOrder,
     ) -> Self {
         Self {
             number,
+            lock_delay,
             machine,
             remembered: VecDeque::new(),
             adopts: None,

@@ -28,6 +28,8 @@ pub struct Request {
     pub host: usize,
     /// Which process of that host.
     pub process: u64,
+    /// With which lock-delay.
+    pub lock_delay: Duration,
     /// Its name within the process.
     pub op: OpId,
     /// What is asked.
@@ -53,7 +55,7 @@ pub fn value(host: usize) -> String {
 }
 
 /// The command that a call is, if it goes through the log. `id` names the session that it makes.
-pub fn command(request: &Request, ttl: Duration, lock_delay: Duration, id: u64) -> Option<Command> {
+pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
     let write = |value: &[u8]| Write {
         key: KEY.to_owned(),
         value: value.to_vec(),
@@ -68,7 +70,7 @@ pub fn command(request: &Request, ttl: Duration, lock_delay: Duration, id: u64) 
                 name: name.clone(),
                 node: node(request.host),
                 ttl,
-                lock_delay,
+                lock_delay: request.lock_delay,
                 checks: vec![SERF.to_owned(), CHECK.to_owned()],
             },
         },

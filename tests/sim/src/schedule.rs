@@ -91,6 +91,19 @@ impl Schedule {
         }
     }
 
+    /// Returns the longest lock-delay of any daemon.
+    pub fn longest_lock_delay(&self) -> Duration {
+        let planned = self.hosts.iter().map(|plan| plan.lock_delay);
+        let changed = self.faults.iter().filter_map(|timed| {
+            if let Fault::Reconfigure { lock_delay, .. } = timed.fault {
+                Some(lock_delay)
+            } else {
+                None
+            }
+        });
+        planned.chain(changed).max().unwrap_or_default()
+    }
+
     /// Returns when the last fault is over.
     pub fn healed(&self) -> Duration {
         let last = self.faults.iter().map(|timed| timed.until).max();
@@ -179,7 +192,11 @@ fn fault(draw: &mut Rng, hosts: usize) -> (Fault, f64, f64) {
         13 | 14 => (Fault::FreezeRaftLeader, (300.0, 20_000.0)),
         15 | 16 => (Fault::Crash { whom }, (2_000.0, 25_000.0)),
         17..=19 => (Fault::Stop { whom }, (10.0, 10_000.0)),
-        20..=23 => (Fault::CutAgent { whom, ways }, outage),
+        20 => {
+            let lock_delay = lock_delay(draw);
+            (Fault::Reconfigure { whom, lock_delay }, (10.0, 2_000.0))
+        }
+        21..=23 => (Fault::CutAgent { whom, ways }, outage),
         24..=27 => (Fault::Isolate { whom, ways }, outage),
         28 | 29 => {
             let with = draw.usize(..hosts.max(3));

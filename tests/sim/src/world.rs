@@ -120,8 +120,8 @@ struct Host {
     clock: Clock,
     kernel: Kernel,
     process: Option<Process>,
-    /// The note in the runtime directory, and the boot in which it was written.
-    note: Option<(Note, u32)>,
+    /// The note in the runtime directory, and the boot and the lock-delay with which it was written.
+    note: Option<(Note, u32, Duration)>,
     boot: u32,
     /// By how many faults the runtime directory can be written no more, and by how many not even be
     /// tidied.
@@ -129,7 +129,7 @@ struct Host {
     read_only: u32,
     /// By how many faults the check is critical.
     critical: u32,
-    /// The longest lock-delay of a holder that its last daemon was told.
+    /// The longest lock-delay that its last daemon knew of: its own, and those it was told.
     told: Duration,
     /// By how many faults the host is without power.
     off: u32,
@@ -153,13 +153,13 @@ enum Event {
     /// A request reaches its host's agent.
     Arrive(Rc<Request>),
     /// A majority has taken a command, if there is one.
-    Commit(Proposal),
+    Commit(Box<Proposal>),
     /// A server hears of what is committed.
     Apply { server: usize, upto: usize },
     /// A blocking read has waited long enough.
     WatchOver { server: usize, request: Rc<Request> },
     /// An answer reaches its daemon.
-    Reply(Rc<Request>, Result<Answer, Failure>),
+    Reply(Rc<Request>, Box<Result<Answer, Failure>>),
     /// A daemon waits no longer.
     Timeout(Rc<Request>),
     /// A TTL may be over.
@@ -240,7 +240,7 @@ impl<'a> World<'a> {
                 full: 0,
                 read_only: 0,
                 critical: 0,
-                told: Duration::ZERO,
+                told: plan.lock_delay,
                 off: 0,
             })
             .collect();
@@ -250,7 +250,6 @@ impl<'a> World<'a> {
                 Clock::new(Duration::ZERO, Duration::from_secs(1), drift)
             })
             .collect();
-        let lock_delays = schedule.hosts.iter().map(|plan| plan.lock_delay).collect();
         Self {
             schedule,
             game,
@@ -264,7 +263,7 @@ impl<'a> World<'a> {
                     ..Node::default()
                 })
                 .collect(),
-            invariants: Invariants::new(lock_delays, vec![None; hosts.len()]),
+            invariants: Invariants::new(hosts.len()),
             hosts,
             cluster: Cluster::new(&clocks),
             network: Network::default(),
@@ -291,7 +290,7 @@ impl<'a> World<'a> {
 
     fn play(&mut self) -> Option<(Duration, Violation)> {
         let healed = self.schedule.healed();
-        let longest = self.longest_lock_delay();
+        let longest = self.schedule.longest_lock_delay();
         let bound = recovery_bound(longest);
         let stays = longest + STAYS;
         self.at(
@@ -301,11 +300,10 @@ impl<'a> World<'a> {
         while let Some(Coming { at, event, .. }) = self.coming.pop() {
             self.now = at;
             self.tally.events += 1;
-            // What the kernels show held until this instant, and what they show after it.
+            // What the kernels show before an event was so since the event before.
             self.look();
             if self.violation.is_none() {
                 self.happen(event);
-                self.look();
             }
             if let Some(violation) = self.heeded() {
                 return Some((at, violation));
@@ -342,10 +340,10 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive(request) => self.arrive(request),
-            Event::Commit(proposal) => self.commit(proposal),
+            Event::Commit(proposal) => self.commit(*proposal),
             Event::Apply { server, upto } => self.apply(server, upto),
             Event::WatchOver { server, request } => self.watch_over(server, &request),
-            Event::Reply(request, result) => self.reply(&request, result),
+            Event::Reply(request, result) => self.reply(&request, *result),
             Event::Timeout(request) => self.time_out(&request),
             Event::Ttl { server } => self.ttl(server),
             Event::Elect => self.elect(),
@@ -406,11 +404,6 @@ impl<'a> World<'a> {
         self.hosts
             .iter()
             .position(|host| host.kernel.up_since().is_some())
-    }
-
-    fn longest_lock_delay(&self) -> Duration {
-        let lock_delays = self.schedule.hosts.iter().map(|plan| plan.lock_delay);
-        lock_delays.max().unwrap_or_default()
     }
 
     fn at(&mut self, at: Duration, event: Event) {

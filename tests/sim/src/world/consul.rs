@@ -26,6 +26,7 @@ impl World<'_> {
         let request = Rc::new(Request {
             host,
             process: process.number,
+            lock_delay: process.lock_delay,
             op,
             call,
             sent: self.now,
@@ -128,8 +129,7 @@ impl World<'_> {
             | Call::Restore(_)
             | Call::Release(_) => {
                 let id = self.number();
-                let lock_delay = self.hosts[node].plan.lock_delay;
-                if let Some(command) = request::command(&request, TTL, lock_delay, id) {
+                if let Some(command) = request::command(&request, TTL, id) {
                     self.propose(server, command, Some(request));
                 }
             }
@@ -243,7 +243,7 @@ impl World<'_> {
             // Lost for good, or a connection that breaks: the daemon learns that much.
             if self.draw.u8(..3) == 0 {
                 let reset = Err(failure(FailureKind::Unavailable));
-                let event = Event::Reply(Rc::clone(request), reset);
+                let event = Event::Reply(Rc::clone(request), Box::new(reset));
                 self.after(pause + Duration::from_millis(1), event);
             } else {
                 self.bound(request);
@@ -253,14 +253,14 @@ impl World<'_> {
         if self.network.doubled(&mut self.draw)
             && let Some(again) = self.network.transit(&mut self.draw)
         {
-            let event = Event::Reply(Rc::clone(request), result.clone());
+            let event = Event::Reply(Rc::clone(request), Box::new(result.clone()));
             self.after(pause + again, event);
         }
         let at = self.now + pause + transit;
         if at > request.times_out {
             self.bound(request);
         }
-        self.at(at, Event::Reply(Rc::clone(request), result));
+        self.at(at, Event::Reply(Rc::clone(request), Box::new(result)));
     }
 
     /// An answer is there. One that the daemon no longer waits for is handed to the machine too.
@@ -288,7 +288,8 @@ impl World<'_> {
             _ => false,
         };
         if proof {
-            self.invariants.proven(host, request.sent);
+            self.invariants
+                .proven(host, request.sent, request.lock_delay);
         }
         if let Err(refused) = &result
             && refused.kind == FailureKind::LockDelayed

@@ -56,9 +56,11 @@ impl World<'_> {
         });
         let first = params.first_order();
         let it = &mut self.hosts[host];
-        it.told = Duration::ZERO;
+        it.told = it.plan.lock_delay;
         let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
-        let mut process = Process::new(number, self.now, machine, Reconciler::new(ADDRESS), first);
+        let lock_delay = it.plan.lock_delay;
+        let reconciler = Reconciler::new(ADDRESS);
+        let mut process = Process::new(number, self.now, lock_delay, machine, reconciler, first);
         match before {
             Before::Nothing => {}
             Before::Leftover { .. } => self.tally.saw("starts after a leftover session"),
@@ -303,7 +305,8 @@ impl World<'_> {
         }
         self.trace
             .say(self.now, Who::Host(host), || format!("notes {note:?}"));
-        it.note = written.then_some((note, it.boot));
+        let lock_delay = it.process.as_ref().map(|process| process.lock_delay);
+        it.note = written.then_some((note, it.boot, lock_delay.unwrap_or_default()));
         true
     }
 
@@ -311,13 +314,15 @@ impl World<'_> {
     fn before(&self, host: usize) -> Before {
         let it = &self.hosts[host];
         match it.note.clone() {
-            None | Some((Note::Nothing, _)) => Before::Nothing,
-            Some((Note::Live { name, session }, boot)) if boot == it.boot => {
+            None | Some((Note::Nothing, ..)) => Before::Nothing,
+            Some((Note::Live { name, session }, boot, lock_delay))
+                if boot == it.boot && lock_delay == it.plan.lock_delay =>
+            {
                 Before::Adoptable { name, session }
             }
             Some((
                 Note::Live { name, .. } | Note::Creating { name } | Note::Spent { name, .. },
-                _,
+                ..,
             )) => Before::Leftover { name },
         }
     }

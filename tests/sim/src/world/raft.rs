@@ -66,7 +66,7 @@ impl World<'_> {
             command,
             request,
         };
-        self.at(commit, Event::Commit(proposal));
+        self.at(commit, Event::Commit(Box::new(proposal)));
     }
 
     /// A command has had the time to reach a majority.

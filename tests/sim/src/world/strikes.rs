@@ -42,7 +42,7 @@ impl World<'_> {
                 self.hosts[host].kernel.remove();
                 self.take_down(host, false);
             }
-            Fault::Stop { .. } => self.ask_to_stop(host),
+            Fault::Stop { .. } | Fault::Reconfigure { .. } => self.ask_to_stop(host),
             Fault::CutAgent { ways, .. } => self.network.cut_local(host, ways, false),
             Fault::Isolate { ways, .. } => {
                 for other in 0..self.nodes.len() {
@@ -123,6 +123,10 @@ impl World<'_> {
                 self.start(host);
             }
             Fault::Stop { .. } => self.start(host),
+            Fault::Reconfigure { lock_delay, .. } => {
+                self.hosts[host].plan.lock_delay = lock_delay;
+                self.start(host);
+            }
             Fault::Freeze { .. } => self.thaw(host),
             Fault::FreezeBoth { .. } => {
                 self.thaw(host);
@@ -224,7 +228,7 @@ impl World<'_> {
             // What cannot be read says as much as what is not there.
             Record::Lost | Record::Garbage => it.note = None,
             Record::OtherBoot => {
-                if let Some((_, boot)) = &mut it.note {
+                if let Some((_, boot, _)) = &mut it.note {
                     *boot = u32::MAX;
                 }
             }
