@@ -8,7 +8,7 @@ use std::ops::Range;
 use vip_elector::election::rules::Rule;
 use vip_sim::fault::Fault;
 use vip_sim::replay;
-use vip_sim::schedule::Schedule;
+use vip_sim::schedule::{Schedule, TTL};
 use vip_sim::shrink::shrink;
 use vip_sim::sweep::{Failed, sweep};
 use vip_sim::trace::Trace;
@@ -45,6 +45,7 @@ fn no_two_hosts_ever_hold_the_address() {
     let tally = swept.tally;
     print(&tally.to_string());
     assert_eq!(tally.schedules, SLICE.end - SLICE.start);
+    assert!(tally.longest_recovery > TTL, "{:?}", tally.longest_recovery);
     for kind in Fault::KINDS {
         let count = tally.faults.get(kind).copied().unwrap_or_default();
         assert!(count >= 500, "{kind}: {count}");

@@ -7,19 +7,22 @@
 //!   it after the daemon had given the request up, or by carrying a doubled request out twice.
 //! - When the last fault is over, there is a leader again within [`recovery_bound`], and it stays.
 //!
-//! There are two known exceptions, as narrow as they are written here, and both are counted:
+//! There are three known exceptions, as narrow as they are written here, and all are counted:
 //!
 //! - With a lock-delay below [`STRICT_LOCK_DELAY`], while the daemon is killed or stopped, the kernel's
 //!   hand alone is late by up to a whole second more and its lateness.
-//! - While lock-delays differ, somebody deletes the key under a leader with the longer one, and the next
-//!   leader's process never was told that lock-delay: Consul refuses nobody, because no session has
-//!   died, and a wait as long as the own lock-delay is too short.
+//! - With `--kernel-lease off`, while the daemon is killed or stopped, nothing takes the address off.
+//! - While lock-delays differ, the process of the next leader never was told the last one's, which is
+//!   longer than its own wait, and Consul does not refuse the lock for so long: because somebody deleted
+//!   the key and no session died, or because Consul forgot. (Where a server begins two lock-delays of
+//!   one key, the end of the first is the end of both; a server that has lagged and becomes raft leader
+//!   may have begun two that were never near each other.)
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use vip_elector::election::call::{OpId, SessionId};
+use vip_elector::election::call::SessionId;
 use vip_elector::election::lease::{KERNEL_LATENESS, STRICT_LOCK_DELAY};
 
 use crate::network::LATEST;
@@ -29,6 +32,9 @@ use crate::world::Heed;
 
 /// How long a daemon that was just started or thawed may need until its own hand is back.
 const COMING_TO: Duration = Duration::from_millis(100);
+
+/// Longer than any simulation.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
 
 /// For how long after the last fault an operator looks after what stands in the trigger key and is no
 /// lock.
@@ -118,6 +124,8 @@ pub struct Seen {
     pub running_since: Option<Duration>,
     /// The longest lock-delay that its last daemon knew of: its own, and those it was told.
     pub told: Duration,
+    /// The kernel is given the address for a limited time.
+    pub kernel_lease: bool,
 }
 
 /// Watches over a simulation.
@@ -127,6 +135,8 @@ pub struct Invariants {
     proofs: Vec<(Duration, Duration)>,
     /// When somebody last deleted the key.
     deleted: Option<Duration>,
+    /// When a session last died that held it.
+    died: Option<Duration>,
     owners: BTreeMap<SessionId, Owner>,
 }
 
@@ -135,8 +145,6 @@ pub struct Invariants {
 struct Owner {
     host: usize,
     process: u64,
-    /// The request that made it.
-    op: OpId,
     renewed: bool,
     /// Made too late or once too often.
     orphan: bool,
@@ -148,6 +156,7 @@ impl Invariants {
         Self {
             proofs: vec![(Duration::ZERO, Duration::ZERO); hosts],
             deleted: None,
+            died: None,
             owners: BTreeMap::new(),
         }
     }
@@ -162,6 +171,11 @@ impl Invariants {
         self.deleted = Some(now);
     }
 
+    /// Takes in that the session that holds the key has died.
+    pub const fn died(&mut self, now: Duration) {
+        self.died = Some(now);
+    }
+
     /// Returns the host whose session this is.
     pub fn owner(&self, session: &SessionId) -> Option<usize> {
         self.owners.get(session).map(|owner| owner.host)
@@ -172,7 +186,6 @@ impl Invariants {
         let owner = Owner {
             host: request.host,
             process: request.process,
-            op: request.op,
             renewed: false,
             orphan,
         };
@@ -180,7 +193,7 @@ impl Invariants {
     }
 
     /// Takes in that a session was renewed, and so is wanted.
-    pub fn renewed(&mut self, session: &SessionId, by: u64) {
+    pub fn renewed(&mut self, session: &SessionId, by: u64, live: impl Fn(&SessionId) -> bool) {
         let Some(owner) = self.owners.get_mut(session) else {
             return;
         };
@@ -188,14 +201,17 @@ impl Invariants {
         owner.renewed = true;
         // Adopted, if it was another's.
         owner.process = owner.process.max(by);
-        let (process, op) = (owner.process, owner.op);
+        let process = owner.process;
         if was_orphan {
-            // Of the two that a doubled request has made, the other is the one that nobody knows.
-            let twins = self
+            // Of two by one name the daemon has taken up this one: the other is the one that nobody knows.
+            let twin = self
                 .owners
-                .values_mut()
-                .filter(|other| other.process == process && other.op == op && !other.renewed);
-            twins.for_each(|twin| twin.orphan = true);
+                .iter_mut()
+                .filter(|(id, _)| live(id))
+                .find(|(_, other)| other.process == process && !other.renewed && !other.orphan);
+            if let Some((_, twin)) = twin {
+                twin.orphan = true;
+            }
         }
     }
 
@@ -236,11 +252,16 @@ impl Invariants {
                     now > end && now <= end + excuse
                 };
                 if late(host) || late(other) {
-                    excused = Excused::KernelAlone;
-                } else if self.was_not_told(now, (other, &hosts[other]), (host, seen)) {
-                    excused = Excused::LockDelayUnknown;
+                    let limited = seen.kernel_lease && hosts[other].kernel_lease;
+                    excused = if limited {
+                        Excused::KernelAlone
+                    } else {
+                        Excused::NoKernelLease
+                    };
                 } else {
-                    return Err(Violation::TwoHolders(other, host));
+                    excused = self
+                        .was_not_told(now, (other, &hosts[other]), (host, seen))
+                        .ok_or(Violation::TwoHolders(other, host))?;
                 }
             }
         }
@@ -248,14 +269,28 @@ impl Invariants {
     }
 
     /// Whether the younger of two holders could not know for how long the elder's lease lasts.
-    fn was_not_told(&self, now: Duration, one: (usize, &Seen), other: (usize, &Seen)) -> bool {
+    fn was_not_told(
+        &self,
+        now: Duration,
+        one: (usize, &Seen),
+        other: (usize, &Seen),
+    ) -> Option<Excused> {
         let (elder, younger) = if one.1.since <= other.1.since {
             (one, other)
         } else {
             (other, one)
         };
         let (_, lock_delay) = self.proofs[elder.0];
-        younger.1.told < lock_delay && self.deleted.is_some_and(|at| now < at + lock_delay)
+        let lately = |at: Option<Duration>| at.is_some_and(|at| now < at + lock_delay);
+        if younger.1.told >= lock_delay {
+            None
+        } else if lately(self.deleted) {
+            Some(Excused::LockDelayUnknown)
+        } else if lately(self.died) {
+            Some(Excused::LockDelayForgotten)
+        } else {
+            None
+        }
     }
 
     /// When a host's lease is over, and by how much the kernel alone may be late.
@@ -264,7 +299,9 @@ impl Invariants {
         let alone = seen
             .running_since
             .is_none_or(|since| now.saturating_sub(since) < COMING_TO);
-        let excuse = if alone && lock_delay < STRICT_LOCK_DELAY {
+        let excuse = if alone && !seen.kernel_lease {
+            FOR_EVER
+        } else if alone && lock_delay < STRICT_LOCK_DELAY {
             Duration::from_secs(1) + KERNEL_LATENESS
         } else {
             Duration::ZERO
@@ -281,8 +318,12 @@ pub enum Excused {
     /// Two addresses, one of them in the kernel's hand alone under a lock-delay below
     /// [`STRICT_LOCK_DELAY`].
     KernelAlone,
+    /// Two addresses, one of them without a lifetime and without a daemon.
+    NoKernelLease,
     /// Two addresses, after the key was deleted by hand and the lock-delays differ.
     LockDelayUnknown,
+    /// Two addresses, after Consul forgot a lock-delay and the lock-delays differ.
+    LockDelayForgotten,
 }
 
 #[cfg(test)]
@@ -297,6 +338,7 @@ mod tests {
             since: Duration::ZERO,
             running_since: Some(Duration::ZERO),
             told: Duration::ZERO,
+            kernel_lease: true,
         }
     }
 

@@ -40,7 +40,7 @@ pub struct Request {
     pub times_out: Duration,
     /// Somebody sees to it that the daemon does not wait for ever.
     pub bounded: Cell<bool>,
-    /// It has made a session: carried out once more, it makes one that nobody asked for.
+    /// It has been through the log: carried out once more, it does what nobody asked for.
     pub carried_out: Cell<bool>,
 }
 

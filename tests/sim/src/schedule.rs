@@ -35,6 +35,8 @@ pub struct HostPlan {
     pub lock_delay: Duration,
     /// What its clock reads at the beginning.
     pub clock_reads: Duration,
+    /// Whether its kernel is given the address for a limited time; `--kernel-lease off` where not.
+    pub kernel_lease: bool,
     /// How fast it runs.
     pub drift_ppm: i64,
     /// When its daemon starts.
@@ -59,9 +61,11 @@ impl Schedule {
         let count = [2, 3, 3, 3, 3, 3, 3, 4][draw.usize(..8)];
         let common = lock_delay(&mut draw);
         let mixed = draw.u8(..4) == 0;
+        let kernel_lease = draw.u8(..8) > 0;
         let hosts = (0..count)
             .map(|_| HostPlan {
                 lock_delay: if mixed { lock_delay(&mut draw) } else { common },
+                kernel_lease,
                 clock_reads: Duration::from_secs(draw.u64(10..1_000_000)),
                 // The ends of the range are where the trouble would be.
                 drift_ppm: match draw.u8(..4) {
@@ -116,8 +120,13 @@ impl fmt::Display for Schedule {
         for (host, plan) in self.hosts.iter().enumerate() {
             writeln!(
                 f,
-                "host{host}: lock-delay {:?}, clock {:+.2} %, starts at {:?}",
+                "host{host}: lock-delay {:?}{}, clock {:+.2} %, starts at {:?}",
                 plan.lock_delay,
+                if plan.kernel_lease {
+                    ""
+                } else {
+                    ", no kernel lease"
+                },
                 // Between -5000 and 5000.
                 f64::from(i32::try_from(plan.drift_ppm).unwrap_or_default()) / 10_000.0,
                 plan.starts

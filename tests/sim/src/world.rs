@@ -372,6 +372,7 @@ impl<'a> World<'a> {
             since: Duration::ZERO,
             running_since: None,
             told: Duration::ZERO,
+            kernel_lease: true,
         }; 4];
         let mut any = false;
         for (host, seen) in self.hosts.iter().zip(&mut seen) {
@@ -379,6 +380,7 @@ impl<'a> World<'a> {
             seen.up = since.is_some();
             seen.since = since.unwrap_or_default();
             seen.told = host.told;
+            seen.kernel_lease = host.plan.kernel_lease;
             any |= seen.up;
             let running = host.process.as_ref().filter(|process| process.frozen == 0);
             seen.running_since = running.map(|process| process.running_since);
@@ -390,7 +392,9 @@ impl<'a> World<'a> {
         match self.invariants.check(self.now, seen, self.game.heed) {
             Ok(Excused::Nothing) => {}
             Ok(Excused::KernelAlone) => self.tally.saw("exception: the kernel alone"),
+            Ok(Excused::NoKernelLease) => self.tally.saw("exception: no kernel lease"),
             Ok(Excused::LockDelayUnknown) => self.tally.saw("exception: lock-delay unknown"),
+            Ok(Excused::LockDelayForgotten) => self.tally.saw("exception: lock-delay forgotten"),
             Err(violation) => self.violation = Some(violation),
         }
     }

@@ -43,7 +43,11 @@ impl World<'_> {
         }
         let number = self.number();
         let seed = self.draw.u64(..);
-        let terms = Terms::managed(self.hosts[host].plan.lock_delay, TTL);
+        let plan = self.hosts[host].plan;
+        let mut terms = Terms::managed(plan.lock_delay, TTL);
+        if !plan.kernel_lease {
+            terms = terms.without_kernel_lease();
+        }
         let params = Params {
             terms: self.game.broken.map_or(terms, |rule| terms.breaking(rule)),
             value: request::value(host),

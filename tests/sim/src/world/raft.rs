@@ -8,7 +8,7 @@ use vip_elector::election::time::Timestamp;
 
 use super::{Event, World};
 use crate::raft::{Proposal, SERVERS};
-use crate::request::{self, CHECK, Request, SERF, failure};
+use crate::request::{self, CHECK, KEY, Request, SERF, failure};
 use crate::store::{Command, Health, Timers};
 use crate::trace::Who;
 
@@ -93,7 +93,11 @@ impl World<'_> {
         self.cluster.log.push(command.clone());
         let upto = self.cluster.log.len();
         let server = &mut self.cluster.servers[leader];
+        let held = server.store.read(KEY).entry.and_then(|entry| entry.session);
         let reply = server.catch_up(self.now, &self.cluster.log, upto);
+        if held.is_some_and(|holder| server.store.session(&holder).is_none()) {
+            self.invariants.died(self.now);
+        }
         let reply = reply.unwrap_or(Err(FailureKind::Unavailable));
         self.trace.say(self.now, Who::Consul, || {
             format!(
@@ -115,6 +119,9 @@ impl World<'_> {
             self.mind_ttl(leader);
             self.made(leader, id, request);
         }
+        if let Some(request) = &request {
+            request.carried_out.set(true);
+        }
         self.wake_watches(leader, false);
         for server in (0..SERVERS).filter(|server| *server != leader) {
             self.replicate(leader, server);
@@ -133,7 +140,7 @@ impl World<'_> {
             .is_some_and(|process| {
                 process.number == request.process && process.pending.contains_key(&request.op)
             });
-        let doubled = request.carried_out.replace(true);
+        let doubled = request.carried_out.get();
         let orphan = !waits || doubled || self.now >= request.times_out;
         if orphan {
             self.tally.saw("sessions nobody waited for");
@@ -158,7 +165,9 @@ impl World<'_> {
         it.timers.renew(local, &it.store, id, &mut self.draw)?;
         if leads {
             self.mind_ttl(server);
-            self.invariants.renewed(id, by);
+            let store = &self.cluster.servers[server].store;
+            let live = |id: &SessionId| store.session(id).is_some();
+            self.invariants.renewed(id, by, live);
             let live = self.cluster.servers[server].store.sessions();
             if let Some(violation) = self.invariants.sessions(id, live.map(|(id, _)| id)) {
                 self.violation = Some(violation);
