@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use vip_netlink::Netlink;
 
 use self::member::Member;
-use crate::config::{Config, KernelLease, Session};
+use crate::config::{Config, Group, KernelLease, Session};
 use crate::consul::{self, Binding, BuildError, Client};
 use crate::election::lease::Terms;
 use crate::logging::Chain;
@@ -22,6 +22,7 @@ use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::lock::{self, GroupLock};
 use crate::runtime::session::SessionFile;
+use crate::vip::kernel::marks_addresses;
 
 /// How long a stop may take before the process leaves without it. The kernel ends the address and
 /// Consul the session by themselves then.
@@ -48,6 +49,12 @@ pub enum Error {
     /// A second process for a group.
     #[error(transparent)]
     AlreadyRunning(lock::Error),
+    /// Without a mark nobody would know an address without a lifetime as ours.
+    #[error(
+        "--kernel-lease=off needs Linux 5.18 or later, which marks addresses as vip-elector's own; leave \
+         it out, or write auto"
+    )]
+    Unmarked,
     /// A group's key belongs to somebody else; everything else was given up in order.
     #[error("{0}")]
     NotALock(String),
@@ -79,12 +86,16 @@ pub fn run(config: &Config) -> Result<(), Error> {
 
 async fn supervise(config: &Config) -> Result<(), Error> {
     let mut signals = Signals::open().map_err(setup("signal handlers"))?;
+    let unlimited = config.manage_vip && config.kernel_lease == KernelLease::Off;
+    if unlimited && !marks_addresses() {
+        return Err(Error::Unmarked);
+    }
     let variable = std::env::var("RUNTIME_DIRECTORY").ok();
     let directory = RuntimeDirectory::of(variable.as_deref());
     let locks = config
         .groups
         .iter()
-        .map(|group| alone(&directory, group.name()))
+        .map(|group| lock_group(&directory, group.name()))
         .collect::<Result<Vec<_>, _>>()?;
     let client = Client::new(&config.access)?;
     let netlink = match config.manage_vip {
@@ -107,13 +118,10 @@ async fn supervise(config: &Config) -> Result<(), Error> {
                     check_id: config.session.check_id.clone(),
                 },
             ),
-            memory: SessionFile::of(
-                &directory,
-                group.name(),
-                &group.trigger_value,
-                described(config),
-            )
-            .map_err(setup("the record of the session"))?,
+            memory: match &lock {
+                Some(_) => Some(session_file(config, group, &directory)?),
+                None => None,
+            },
             address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
             stopping: stopping.clone(),
@@ -163,7 +171,7 @@ async fn supervise(config: &Config) -> Result<(), Error> {
 }
 
 /// Refuses to be the second process of a group; where that cannot be known, goes on.
-fn alone(directory: &RuntimeDirectory, group: &str) -> Result<Option<GroupLock>, Error> {
+fn lock_group(directory: &RuntimeDirectory, group: &str) -> Result<Option<GroupLock>, Error> {
     match GroupLock::take(directory, group) {
         Ok(lock) => Ok(Some(lock)),
         Err(taken @ lock::Error::Taken { .. }) => Err(Error::AlreadyRunning(taken)),
@@ -191,19 +199,25 @@ fn terms(config: &Config) -> Terms {
     }
 }
 
-/// What a session was made for. One that was made for something else is not adopted, and an address
-/// that went with it is taken off first: its lifetime may be longer than these terms allow.
-fn described(config: &Config) -> String {
+/// A session that was made for something else is not adopted, and an address that went with it is taken
+/// off, or ends by itself, while the old lock-delay runs.
+fn session_file(
+    config: &Config,
+    group: &Group,
+    directory: &RuntimeDirectory,
+) -> Result<SessionFile, Error> {
     let Session {
         ttl,
         lock_delay,
         check_id,
     } = &config.session;
-    format!(
-        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} manage-vip={} kernel-lease={}",
-        config.manage_vip,
-        config.kernel_lease.name()
-    )
+    let vip = group.vip.as_ref().map(|vip| (vip.address, &vip.interface));
+    let kernel_lease = config.kernel_lease.name();
+    let terms = format!(
+        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} vip={vip:?} kernel-lease={kernel_lease}"
+    );
+    SessionFile::of(directory, group.name(), &group.trigger_value, terms)
+        .map_err(setup("the record of the session"))
 }
 
 struct Signals {

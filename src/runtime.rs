@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// The bytes of a key that make a file's name, three letters each at the most.
+const MAX_NAME: usize = 70;
+
 /// More than any record of ours has.
 const MAX_RECORD: u64 = 64 * 1024;
 
@@ -38,9 +41,12 @@ impl RuntimeDirectory {
 
     /// Names a file of a group.
     fn file(&self, group: &str, kind: &str) -> PathBuf {
-        // A key may hold any character but NUL; a file name may not.
+        // A key may hold any character but NUL; a file name may not. Nor may it be as long: what is cut
+        // off is told apart by a checksum.
+        let tail = group.len().checked_sub(MAX_NAME).map(|_| checksum(group));
         let name: String = group
             .bytes()
+            .take(MAX_NAME)
             .map(|byte| match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => {
                     char::from(byte).to_string()
@@ -48,7 +54,8 @@ impl RuntimeDirectory {
                 other => format!("_{other:02x}"),
             })
             .collect();
-        self.path.join(format!("{name}.{kind}"))
+        let tail = tail.map(|sum| format!("-{sum:016x}")).unwrap_or_default();
+        self.path.join(format!("{name}{tail}.{kind}"))
     }
 
     fn make(&self) -> io::Result<()> {
@@ -57,6 +64,13 @@ impl RuntimeDirectory {
             .mode(0o755)
             .create(&self.path)
     }
+}
+
+/// FNV-1a: the same in every version of this program.
+fn checksum(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Reads a record; one that is missing, unreadable or garbage is none.
@@ -130,6 +144,14 @@ mod tests {
                 Path::new("/run/vip-elector/key.lock")
             );
         }
+    }
+
+    #[test]
+    fn long_groups_have_short_names_of_their_own() {
+        let directory = RuntimeDirectory::of(None);
+        let named = |end: char| directory.file(&format!("{}{end}", "/".repeat(500)), "session");
+        assert_ne!(named('a'), named('b'));
+        assert!(named('a').file_name().unwrap().len() < 255 - ".new".len());
     }
 
     #[test]

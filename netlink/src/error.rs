@@ -120,6 +120,8 @@ pub enum Operation {
     ReadLink(String),
     /// Listing the addresses of an interface.
     ReadAddresses(String),
+    /// Looking for an address of ours on all interfaces.
+    Find(IpAddr),
     /// Adding an address to an interface.
     Add(Vip, String),
     /// Refreshing an address on an interface.
@@ -138,7 +140,11 @@ impl Operation {
         match self {
             Self::OpenAnnouncer(_) | Self::Announce(..) => Some("CAP_NET_RAW"),
             Self::Add(..) | Self::Refresh(..) | Self::Remove(..) => Some("CAP_NET_ADMIN"),
-            Self::Open | Self::Watch | Self::ReadLink(_) | Self::ReadAddresses(_) => None,
+            Self::Open
+            | Self::Watch
+            | Self::ReadLink(_)
+            | Self::ReadAddresses(_)
+            | Self::Find(_) => None,
         }
     }
 
@@ -149,6 +155,7 @@ impl Operation {
             | Self::Watch
             | Self::ReadLink(_)
             | Self::ReadAddresses(_)
+            | Self::Find(_)
             | Self::Remove(..)
             | Self::OpenAnnouncer(_)
             | Self::Announce(..) => false,
@@ -162,6 +169,7 @@ impl fmt::Display for Operation {
             Self::Open => write!(f, "opening a netlink socket"),
             Self::Watch => write!(f, "watching links and addresses"),
             Self::ReadLink(interface) => write!(f, "looking up interface {interface}"),
+            Self::Find(address) => write!(f, "looking for {address} on all interfaces"),
             Self::ReadAddresses(interface) => write!(f, "listing the addresses of {interface}"),
             Self::Add(vip, interface) => write!(f, "adding {vip} to {interface}"),
             Self::Refresh(vip, interface) => write!(f, "refreshing {vip} on {interface}"),

@@ -134,6 +134,12 @@ pub(crate) fn link_named(name: &str) -> LinkMessage {
     message
 }
 
+pub(crate) fn link_at(index: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! The connection to the kernel: links, addresses, and word of changes.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use tokio::task::JoinSet;
@@ -89,6 +91,40 @@ impl Netlink {
             .iter()
             .filter_map(|reply| match_address(reply, link.index))
             .collect())
+    }
+
+    /// Finds the interfaces that carry `address` with [`crate::PROTOCOL_MARK`]: those where this
+    /// process, or an earlier one, has put it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAnswer`], [`Error::Disconnected`], [`Error::Refused`].
+    pub async fn carriers_of(&self, address: IpAddr) -> Result<Vec<Link>, Error> {
+        let question = RouteNetlinkMessage::GetAddress(message::addresses_of(0));
+        let table = self
+            .requests
+            .dump(&question)
+            .await
+            .map_err(|failure| failure.during(Operation::Find(address)))?;
+        let carrier = |reply: &RouteNetlinkMessage| {
+            let RouteNetlinkMessage::NewAddress(found) = reply else {
+                return None;
+            };
+            message::address(found)
+                .filter(|found| found.address == address && found.is_ours())
+                .map(|_| found.header.index)
+        };
+        let mut carriers = Vec::new();
+        for index in table.iter().filter_map(carrier) {
+            let question = RouteNetlinkMessage::GetLink(message::link_at(index));
+            match self.requests.carry_out(question, 0).await {
+                Ok(answer) => carriers.extend(answer.iter().find_map(match_link)),
+                // It went with its addresses meanwhile.
+                Err(failure) if failure.errno() == Some(libc::ENODEV) => {}
+                Err(failure) => return Err(failure.during(Operation::Find(address))),
+            }
+        }
+        Ok(carriers)
     }
 
     /// Adds an address that the interface does not have, for `lifetime` (`ip address add VIP dev

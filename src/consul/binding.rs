@@ -64,7 +64,10 @@ impl Binding {
     pub async fn call(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
         match call {
             Call::CreateSession { name } => self.create(&name, timeout).await.map(Answer::Created),
-            Call::FindSession { name } => self.find(&name, timeout).await.map(Answer::Found),
+            Call::FindSession { name, id } => {
+                let found = self.find(&name, id.as_ref(), timeout).await;
+                found.map(Answer::Found)
+            }
             Call::RenewSession(id) => self.client.renew_session(&id, timeout).await.map(done),
             Call::DestroySession(id) => self.client.destroy_session(&id, timeout).await.map(done),
             Call::SessionLockDelay(id) => {
@@ -155,12 +158,24 @@ impl Binding {
         created
     }
 
-    async fn find(&self, name: &str, timeout: Duration) -> Result<Option<SessionId>, Failure> {
-        let sessions = self
-            .client
-            .sessions(self.home().as_deref(), timeout)
-            .await?;
-        let Some(session) = sessions.into_iter().find(|session| session.name == name) else {
+    async fn find(
+        &self,
+        name: &str,
+        id: Option<&SessionId>,
+        timeout: Duration,
+    ) -> Result<Option<SessionId>, Failure> {
+        let found = match id {
+            Some(id) => {
+                let session = self.client.session(id, timeout).await?;
+                session.filter(|session| session.name == name)
+            }
+            None => {
+                let home = self.home();
+                let sessions = self.client.sessions(home.as_deref(), timeout).await?;
+                sessions.into_iter().find(|session| session.name == name)
+            }
+        };
+        let Some(session) = found else {
             return Ok(None);
         };
         self.settle(Some(session.node));

@@ -16,6 +16,7 @@ use crate::driver::clock::BootClock;
 use crate::driver::{self, World, journal};
 use crate::election::lease::Terms;
 use crate::election::machine::Params;
+use crate::election::note::Before;
 use crate::election::status::Outcome;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
@@ -27,7 +28,7 @@ pub(super) struct Member {
     pub(super) group: Group,
     pub(super) terms: Terms,
     pub(super) consul: Binding,
-    pub(super) memory: SessionFile,
+    pub(super) memory: Option<SessionFile>,
     pub(super) address_file: AddressFile,
     pub(super) netlink: Option<Arc<Netlink>>,
     pub(super) stopping: watch::Receiver<bool>,
@@ -52,7 +53,7 @@ impl Member {
             terms,
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
-            before: memory.before(),
+            before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();
         let link = match (netlink, group.vip) {

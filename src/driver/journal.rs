@@ -20,8 +20,8 @@ pub(super) fn not_remembered(group: &str, error: &str) {
     warn!(
         group,
         error,
-        "remembering the session failed: after a crash, the next process waits for its end instead of \
-         going on with it"
+        "remembering the session failed: if this process is killed while that session lives, the next one \
+         waits for its end instead of going on with it"
     );
 }
 
@@ -76,9 +76,12 @@ fn log_phase(group: &str, now: Timestamp, before: &Status, after: &Status) {
                 session, "went on with the session of the process before"
             );
         }
-        (Phase::Adopting, _) => {
+        (Phase::Adopting, Phase::Clearing) => {
             let session = before.session.as_ref().map(tracing::field::display);
-            info!(group, session, "the session of the process before is gone");
+            info!(
+                group,
+                session, "the session of the process before is not to be had"
+            );
         }
         (Phase::Joining, Phase::Standby) => {
             let session = after.session.as_ref().map(tracing::field::display);

@@ -77,6 +77,8 @@ pub enum Call {
     FindSession {
         /// As given to [`Call::CreateSession`].
         name: String,
+        /// Where it is known, only this one is looked at.
+        id: Option<SessionId>,
     },
     /// Resets the session's TTL. Proves nothing about the lock.
     RenewSession(SessionId),

@@ -2,18 +2,22 @@
 //!
 //! # The argument
 //!
-//! Let D be the lock-delay, T the session's TTL, and c the instant at which the request was *sent*
-//! whose answer last proved that our session holds the key. Consul read the key after c, so the
-//! session was alive at some instant after c. A session lives at least T after its last renewal,
-//! and when it dies, for any reason, Consul refuses the lock to everybody for D
-//! (<https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions>). So nobody can hold
-//! the lock before `c + D`. Our address is gone by then:
+//! Let D be the lock-delay and c the instant at which the request was *sent* whose answer last proved
+//! that our session holds the key. However the lock is lost after that, nobody else asks for it before
+//! `c + D`:
+//!
+//! - a standby of ours waits for D since the *answer* of a consistent read that shows the key as lost,
+//!   which Consul carried out after our proof, and then acquires only if nothing has happened to the
+//!   key since; and
+//! - when a session dies, Consul refuses the lock to everybody for its lock-delay
+//!   (<https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions>).
+//!
+//! Our address is gone by then:
 //!
 //! - the daemon removes it at [`Lease::end`], which is earlier by a margin for clock rate (1 %) and
-//!   for the time that removing takes, and
+//!   for the time between our look at the clock and what the kernel then does, and
 //! - the kernel removes it by itself, because it is only ever lent to it for
-//!   [`Lease::kernel_lifetime`], whole seconds that are over, lateness and clock rate included, before
-//!   `c + D`.
+//!   [`Lease::kernel_lifetime`], whole seconds that are over, lateness included, before that end.
 
 use std::time::Duration;
 
@@ -128,14 +132,15 @@ impl Terms {
         }
     }
 
-    /// Returns what is cut off the span: 1 % of clock rate, and the time that removing takes.
+    /// Returns what is cut off the span: 1 % of clock rate, and the time between our look at the
+    /// clock and what the kernel then does.
     pub fn margin(&self) -> Duration {
         Duration::from_millis(50) + self.span() / 100
     }
 
-    /// Returns the part of the span that the kernel's hand may use: all but 1 % of clock rate.
-    fn kernel_span(&self) -> Duration {
-        self.span() - self.span() / 100
+    /// Returns the part of the span that both hands may use.
+    fn usable_span(&self) -> Duration {
+        self.span().saturating_sub(self.margin())
     }
 
     /// Returns the time from one confirm to the next, which is also each confirm's timeout.
@@ -144,12 +149,12 @@ impl Terms {
             return self.ttl / 4;
         }
         let quarter = (self.lock_delay / 4).min(self.ttl / 4);
-        match self.kernel_lifetime(self.kernel_span()) {
+        match self.kernel_lifetime(self.usable_span()) {
             Some(KernelLifetime::Unlimited) => quarter,
             Some(KernelLifetime::Seconds(seconds)) if self.kernel_suffices() => {
                 // A confirm that takes longer leaves the kernel no whole second, and so no address.
                 let usable = self
-                    .kernel_span()
+                    .usable_span()
                     .saturating_sub(KERNEL_LATENESS + Duration::from_secs(1));
                 quarter.min(Duration::from_secs(seconds) / 3).min(usable)
             }
@@ -215,7 +220,7 @@ impl Lease {
 
     /// Returns the instant at which the address must be off.
     pub fn end(&self) -> Timestamp {
-        self.confirmed_at + self.terms.span().saturating_sub(self.terms.margin())
+        self.confirmed_at + self.terms.usable_span()
     }
 
     /// Returns whether the address may be up at `now`.
@@ -234,8 +239,7 @@ impl Lease {
         if !self.is_live(now) {
             return None;
         }
-        self.terms
-            .kernel_lifetime((self.confirmed_at + self.terms.kernel_span()).since(now))
+        self.terms.kernel_lifetime(self.left(now))
     }
 
     /// Returns when the kernel is best given the address for the last time: just before less than
@@ -245,7 +249,7 @@ impl Lease {
         if self.terms.lock_delay < STRICT_LOCK_DELAY {
             self.end()
         } else {
-            self.confirmed_at + self.terms.kernel_span().saturating_sub(reserve)
+            self.confirmed_at + self.terms.usable_span().saturating_sub(reserve)
         }
     }
 }

@@ -31,7 +31,7 @@ use self::joining::Joining;
 use self::member::{Member, Part};
 use self::resigning::Resigning;
 use crate::election::backoff::Backoff;
-use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending};
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending, SessionId};
 use crate::election::key::KeyState;
 use crate::election::lease::Terms;
 use crate::election::note::{Before, Note};
@@ -145,10 +145,8 @@ struct Core {
     rng: fastrand::Rng,
     ops: u64,
     sessions: u64,
-    /// What was written down last, unless that failed.
-    noted: Option<Note>,
     /// The session of an earlier process, to be found and destroyed.
-    leftover: Option<String>,
+    leftover: Option<Leftover>,
     stopping: bool,
     /// `None` when the address is not ours to hold.
     vip: Option<Vip>,
@@ -161,6 +159,9 @@ struct Core {
     troubles: BTreeMap<Doing, Trouble>,
     actions: Vec<Action>,
 }
+
+/// The name of a session, and its id where it is known.
+type Leftover = (String, Option<SessionId>);
 
 /// The last order for the address, and what came back.
 #[derive(Debug)]
@@ -190,7 +191,7 @@ impl Machine {
         });
         let (role, leftover) = match params.before.clone() {
             Before::Nothing => (Role::Clearing, None),
-            Before::Leftover { name } => (Role::Clearing, Some(name)),
+            Before::Leftover { name, session } => (Role::Clearing, Some((name, session))),
             Before::Adoptable { name, session } => {
                 (Role::Adopting(Adopting::new(name, session, now)), None)
             }
@@ -200,7 +201,6 @@ impl Machine {
             rng: fastrand::Rng::with_seed(seed),
             ops: 0,
             sessions: 0,
-            noted: None,
             leftover,
             stopping: false,
             vip,
@@ -318,10 +318,6 @@ impl Machine {
     }
 
     fn remembered(&mut self, now: Timestamp, op: OpId, kept: bool) {
-        if !kept {
-            // The next note is written even if it says the same.
-            self.core.noted = None;
-        }
         if let Role::Resigning(resigning) = &mut self.role {
             resigning.remembered(now, op, kept);
         }
@@ -355,7 +351,10 @@ impl Machine {
             Role::Adopting(adopting) => adopting.next_role(core),
             Role::Clearing if !core.vip_is_off() => None,
             Role::Clearing | Role::Preflight { .. } if core.stopping => {
-                Some(Role::Stopped(Outcome::Stopped))
+                Some(Role::Stopped(match &core.leftover {
+                    Some(_) => Outcome::SessionLeft,
+                    None => Outcome::Stopped,
+                }))
             }
             Role::Clearing => Some(Role::Preflight {
                 read: Attempt::Due(now),
@@ -403,15 +402,11 @@ impl Core {
         Pending { op, issued_at: now }
     }
 
-    /// Has a note written down, unless it stands there already.
-    fn remember(&mut self, note: Note) -> Option<OpId> {
-        if self.noted.as_ref() == Some(&note) {
-            return None;
-        }
+    /// Has a note written down.
+    fn remember(&mut self, note: Note) -> OpId {
         let op = self.next_op();
-        self.noted = Some(note.clone());
         self.actions.push(Action::Remember { op, note });
-        Some(op)
+        op
     }
 
     /// Ids are never used twice, so an answer that comes late or again is nobody's.

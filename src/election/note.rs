@@ -46,5 +46,7 @@ pub enum Before {
     Leftover {
         /// The session's name.
         name: String,
+        /// The session; `None` where its creation was never answered.
+        session: Option<SessionId>,
     },
 }

@@ -31,8 +31,8 @@ pub enum Rule {
     /// The kernel's lifetime, lateness included, ends within the lease's span. Broken: it is rounded
     /// up, and lateness is forgotten.
     KernelLifetimeWithinLease,
-    /// A session that has sent a release never leads again. Broken: it does, if the release was not
-    /// answered.
+    /// A session that has sent a release never leads again, in no process. Broken: it does, if the
+    /// release was not answered; and the next process is not told.
     SpentSessionNeverLeads,
 }
 

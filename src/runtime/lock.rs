@@ -61,7 +61,7 @@ impl GroupLock {
                 .create(true)
                 .truncate(false)
                 .mode(0o600)
-                .custom_flags(nix::libc::O_NONBLOCK)
+                .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW)
                 .open(&path)
         });
         let unusable = |source| Error::Unusable {

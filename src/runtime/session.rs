@@ -81,17 +81,21 @@ impl SessionFile {
             spent,
         } = record;
         let same_boot = owner.boot_id == self.owner.boot_id;
-        let same_place = owner.network == self.owner.network;
-        // Of another host, or of another container on this one.
-        if owner.value != self.owner.value || (same_boot && !same_place) {
+        let same_network = owner.network == self.owner.network;
+        let same_value = owner.value == self.owner.value;
+        // Of another container, or of another host whose directory this was.
+        let foreign = if same_boot {
+            !same_network
+        } else {
+            !same_value
+        };
+        if foreign {
             return Before::Nothing;
         }
+        let session = session.map(SessionId::new);
         match session {
-            Some(session) if !spent && owner == self.owner => Before::Adoptable {
-                name,
-                session: SessionId::new(session),
-            },
-            Some(_) | None => Before::Leftover { name },
+            Some(session) if !spent && owner == self.owner => Before::Adoptable { name, session },
+            session => Before::Leftover { name, session },
         }
     }
 
@@ -110,6 +114,17 @@ impl SessionFile {
             spent,
         };
         super::write(&self.path, &record)
+    }
+}
+
+/// Without the lock that keeps a second process away, nothing is remembered: it would be read by that
+/// process.
+impl driver::Memory for Option<SessionFile> {
+    fn remember(&mut self, note: &Note) -> (bool, Option<String>) {
+        match self {
+            Some(file) => file.remember(note),
+            None => (true, None),
+        }
     }
 }
 
@@ -150,6 +165,7 @@ mod tests {
     fn leftover() -> Before {
         Before::Leftover {
             name: "ours-0".into(),
+            session: Some(SessionId::new("id")),
         }
     }
 
@@ -161,7 +177,13 @@ mod tests {
         let name = || "ours-0".to_owned();
         let session = || SessionId::new("id");
         for (note, before) in [
-            (Note::Creating { name: name() }, leftover()),
+            (
+                Note::Creating { name: name() },
+                Before::Leftover {
+                    name: name(),
+                    session: None,
+                },
+            ),
             (
                 live(),
                 Before::Adoptable {
@@ -190,14 +212,13 @@ mod tests {
         own.remember(&live());
         let other_terms = file(directory.path(), "web1", "ttl=10s lock-delay=1s check-id=");
         assert_eq!(other_terms.before(), leftover());
-        assert_eq!(
-            file(directory.path(), "web2", TERMS).before(),
-            Before::Nothing
-        );
+        assert_eq!(file(directory.path(), "web2", TERMS).before(), leftover());
         let mut rebooted = own.clone();
         rebooted.owner.boot_id = "another boot".into();
         rebooted.owner.network += 1;
         assert_eq!(rebooted.before(), leftover());
+        rebooted.owner.value = "web2".into();
+        assert_eq!(rebooted.before(), Before::Nothing);
         let mut container = own.clone();
         container.owner.network += 1;
         assert_eq!(container.before(), Before::Nothing);

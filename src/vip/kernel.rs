@@ -25,6 +25,8 @@ pub struct LinkKernel {
     link: Option<Link>,
     /// Where the address was put: the interface may be renamed, or be another one by now.
     placed: Option<Link>,
+    /// Whether it is known where an earlier process has put it.
+    looked: bool,
     announcer: Option<Announcer>,
 }
 
@@ -45,6 +47,7 @@ impl LinkKernel {
             marks,
             link: None,
             placed: None,
+            looked: !marks,
             announcer: None,
         };
         if !marks {
@@ -114,6 +117,13 @@ impl Kernel for LinkKernel {
             .link(&self.vip.interface)
             .await
             .map_err(describe)?;
+        if !self.looked {
+            let carriers = self.netlink.carriers_of(self.vip.address).await;
+            let elsewhere =
+                |link: &Link| named.as_ref().is_none_or(|named| named.index != link.index);
+            self.placed = carriers.map_err(describe)?.into_iter().find(elsewhere);
+            self.looked = true;
+        }
         if let Some((placed, addresses)) = self.stray(named.as_ref()).await? {
             // Not to be held there any more, and first of all to be taken off there.
             self.prepare(Some(placed));
@@ -220,7 +230,7 @@ impl LinkKernel {
 }
 
 /// Whether the kernel keeps `IFA_PROTO` (Linux 5.18). Where it does, no record is believed.
-fn marks_addresses() -> bool {
+pub fn marks_addresses() -> bool {
     let Ok(kernel) = nix::sys::utsname::uname() else {
         return false;
     };

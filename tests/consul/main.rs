@@ -115,6 +115,7 @@ impl Host {
         match self
             .call(Call::FindSession {
                 name: name.to_owned(),
+                id: None,
             })
             .await
         {

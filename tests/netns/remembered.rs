@@ -22,7 +22,7 @@ const LONG: [&str; 3] = ["--manage-vip", "--lock-delay=20s", "--ttl=20s"];
 const SHORT: [&str; 3] = ["--manage-vip", "--lock-delay=3s", "--ttl=20s"];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 11] = [
         ("a_killed_leader_leads_on_with_its_session", adopted),
         (
             "a_killed_standby_stands_by_with_its_session",
@@ -33,6 +33,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("a_session_of_another_boot_is_destroyed", other_boot),
         ("a_spent_session_is_destroyed", spent),
         ("a_session_on_other_terms_is_destroyed", other_terms),
+        (
+            "an_address_on_the_interface_of_an_earlier_configuration_is_taken_off",
+            other_interface,
+        ),
         ("a_garbled_record_is_no_record", garbage),
         ("a_second_daemon_for_the_group_is_refused", second),
         (
@@ -101,6 +105,8 @@ fn adopted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     let next = start(host, &LONG)?;
     next.log.wait_for("*** LOCK ACQUIRED ***", 0, LIMIT)?;
     next.log.wait_for("went on with the session", 0, LIMIT)?;
+    let said = next.log.tail(100);
+    assert!(!said.contains("not to be had"), "{said}");
     assert_eq!(holder(cluster, host)?, Some(session.clone()));
     assert_eq!(sessions(host)?, [session]);
     assert_eq!(shown(host)?.len(), 1);
@@ -139,7 +145,7 @@ fn dead(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     host.agent()
         .put(&format!("/v1/session/destroy/{old}"), "")?;
     let next = start(host, &SHORT)?;
-    next.log.wait_for("is gone", 0, LIMIT)?;
+    next.log.wait_for("not to be had", 0, LIMIT)?;
     next.log.wait_for("*** LOCK ACQUIRED ***", 0, LIMIT)?;
     until_up(host, true)?;
     assert_ne!(only_session(host)?, old);
@@ -195,6 +201,27 @@ fn spent(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
 
 fn other_terms(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     destroyed(cluster, host, &SHORT, |_| {})
+}
+
+fn other_interface(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
+    let mut daemon = lead(host, &LONG)?;
+    kill(&mut daemon)?;
+    let killed = Instant::now();
+    let pair = ["type", "veth", "peer", "name", "other1"];
+    host.namespace()
+        .ip(&[&["link", "add", "other0"], &pair[..]].concat())?;
+    let file = host.directory().join("vip-manager.yml");
+    let text = fs::read_to_string(&file)?;
+    fs::write(&file, text.replace("interface: eth0", "interface: other0"))?;
+    let next = start(host, &LONG)?;
+    next.log.wait_for("address removed", 0, LIMIT)?;
+    assert_eq!(shown(host)?, Vec::<String>::new());
+    let after = killed.elapsed();
+    assert!(
+        after < Duration::from_secs(10),
+        "{after:?}: the kernel may have done it"
+    );
+    Ok(())
 }
 
 /// The old session goes at once, long before its TTL, and its address with it; nothing is left of

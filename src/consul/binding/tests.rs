@@ -92,6 +92,7 @@ async fn sessions_are_renewed_and_destroyed_only_by_an_answer_that_says_so() {
         (
             Call::FindSession {
                 name: "n".to_owned(),
+                id: None,
             },
             "{}",
         ),

@@ -7,7 +7,7 @@
 
 use super::attempt::Attempt;
 use super::member::Member;
-use super::{CALL_TIMEOUT, Core, DeadlineReason, Role};
+use super::{Core, DeadlineReason, Role};
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
 use crate::election::status::{Doing, Outcome};
@@ -36,9 +36,12 @@ impl Adopting {
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
-        let name = self.name.clone();
+        let timeout = core.params.terms.confirm_interval();
         self.find
-            .send_if_due(core, now, CALL_TIMEOUT, || Call::FindSession { name });
+            .send_if_due(core, now, timeout, || Call::FindSession {
+                name: self.name.clone(),
+                id: Some(self.session.clone()),
+            });
     }
 
     pub(super) fn next_role(&self, core: &Core) -> Option<Role> {

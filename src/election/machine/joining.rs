@@ -1,11 +1,11 @@
-//! Pure: getting a session, and never a second one.
+//! Pure: getting a session, and none beside it that anybody would renew.
 
 use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::member::Member;
 use super::resigning::Resigning;
-use super::{CALL_TIMEOUT, Core, DeadlineReason, Role};
+use super::{CALL_TIMEOUT, Core, DeadlineReason, Leftover, Role};
 use crate::election::backoff::{Backoff, jitter};
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
 use crate::election::note::Note;
@@ -16,6 +16,9 @@ use crate::election::time::Timestamp;
 /// more often than once a second.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often the session of an earlier process is searched for by its name alone.
+const SEARCHES: u32 = 5;
+
 #[derive(Debug)]
 pub(super) struct Joining {
     attempt: Attempt,
@@ -24,7 +27,9 @@ pub(super) struct Joining {
     /// for before another is made.
     unanswered: bool,
     /// The session of an earlier process, which is looked for and destroyed before another is made.
-    leftover: Option<String>,
+    leftover: Option<Leftover>,
+    /// How often the search for it was not answered.
+    searches: u32,
 }
 
 impl Joining {
@@ -34,6 +39,7 @@ impl Joining {
             backoff: Backoff::default(),
             unanswered: false,
             leftover: core.leftover.take(),
+            searches: 0,
         }
     }
 
@@ -42,22 +48,23 @@ impl Joining {
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
-        let name = self.leftover.clone().unwrap_or_else(|| our_name(core));
-        match &self.attempt {
-            Attempt::Due(at) if *at <= now => {}
+        let find = match &self.leftover {
+            Some((name, id)) => Some((name.clone(), id.clone())),
+            None => self.unanswered.then(|| (our_name(core), None)),
+        };
+        match self.attempt {
+            Attempt::Due(at) if at <= now => {}
             Attempt::Due(_) | Attempt::Sent(_) => return,
         }
-        let look = self.unanswered || self.leftover.is_some();
-        if !look {
-            core.remember(Note::Creating { name: name.clone() });
-        }
-        self.attempt.send_if_due(core, now, CALL_TIMEOUT, || {
-            if look {
-                Call::FindSession { name }
-            } else {
+        let call = match find {
+            Some((name, id)) => Call::FindSession { name, id },
+            None => {
+                let name = our_name(core);
+                core.remember(Note::Creating { name: name.clone() });
                 Call::CreateSession { name }
             }
-        });
+        };
+        self.attempt.send_if_due(core, now, CALL_TIMEOUT, || call);
     }
 
     /// A creation under way is waited for, so that its session can be destroyed.
@@ -90,12 +97,8 @@ impl Joining {
             }
             // Nobody knows when it was made.
             Ok(Answer::Found(Some(session))) => return Some(joined(core, now, session, now)),
-            Ok(Answer::Found(None)) if self.leftover.is_some() => {
-                self.leftover = None;
-                Attempt::Due(now)
-            }
             Ok(Answer::Found(None)) => {
-                self.unanswered = false;
+                self.give_up_searching(core);
                 Attempt::Due(now)
             }
             Ok(Answer::Key(_) | Answer::LockDelay(_) | Answer::Done) => {
@@ -106,7 +109,7 @@ impl Joining {
                     Attempt::Due(now + jitter(CHECK_PAUSE, &mut core.rng))
                 }
                 FailureKind::Unavailable => {
-                    self.unanswered = self.leftover.is_none();
+                    self.search(core);
                     Attempt::Due(now + self.backoff.next(&mut core.rng))
                 }
                 // Where looking is not allowed, a session that was left over dies of its own TTL.
@@ -116,13 +119,32 @@ impl Joining {
                 | FailureKind::Held
                 | FailureKind::LockDelayed
                 | FailureKind::Changed => {
-                    self.unanswered = false;
-                    self.leftover = None;
+                    self.give_up_searching(core);
                     Attempt::Due(now + self.backoff.next(&mut core.rng))
                 }
             },
         };
         None
+    }
+}
+
+impl Joining {
+    /// Looks before another session is made. A search among all sessions of a large cluster may never
+    /// be answered: what an earlier process left there dies of its own TTL.
+    fn search(&mut self, core: &mut Core) {
+        match &self.leftover {
+            Some((_, None)) if self.searches >= SEARCHES => self.give_up_searching(core),
+            Some(_) => self.searches += 1,
+            None => self.unanswered = true,
+        }
+    }
+
+    /// A creation that is carried out after all, later than the search, makes a session that nobody
+    /// renews: the next one has another name, so that it is not taken for that one.
+    fn give_up_searching(&mut self, core: &mut Core) {
+        core.sessions += u64::from(self.unanswered);
+        self.unanswered = false;
+        self.leftover = None;
     }
 }
 

@@ -79,7 +79,11 @@ impl Resigning {
     pub(super) fn next_role(&mut self, core: &Core, now: Timestamp) -> Option<Role> {
         let may_go_on = core.vip_is_off() || !core.params.terms.keeps(Rule::ReleaseAfterAddressOff);
         if matches!(self.step, Step::AddressOff) && may_go_on {
-            self.step = Step::Spend(None);
+            self.step = if core.params.terms.keeps(Rule::SpentSessionNeverLeads) {
+                Step::Spend(None)
+            } else {
+                Step::Release(Attempt::Due(now))
+            };
         }
         if core.stopping && !self.hurried {
             self.hurried = true;
@@ -100,7 +104,7 @@ impl Resigning {
                     name: self.name.clone(),
                     session: session.clone(),
                 };
-                *under_way = core.remember(spent);
+                *under_way = Some(core.remember(spent));
             }
             Step::Release(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {

@@ -688,10 +688,14 @@ fn an_address_that_the_kernel_might_not_end_in_time_is_off_before_adopting() {
 #[test]
 fn a_leftover_is_destroyed_before_another_session_is_made() {
     let name = || "before-0".to_owned();
-    let mut bench = Bench::after(Terms::managed(D, T), Before::Leftover { name: name() });
+    let before = Before::Leftover {
+        name: name(),
+        session: Some(SessionId::new("old")),
+    };
+    let mut bench = Bench::after(Terms::managed(D, T), before);
     bench.off();
     bench.answer_read(missing(5));
-    assert!(bench.asks("FindSession { name: \"before-0\"") && !bench.asks("Create"));
+    assert!(bench.asks("FindSession { name: \"before-0\", id: Some(old)") && !bench.asks("Create"));
     bench.answer("Find", Err(failure(FailureKind::Unavailable)));
     bench.pass(ms(1000));
     bench.answer("Find", Ok(Answer::Found(Some(SessionId::new("old")))));

@@ -257,12 +257,12 @@ fn every_confirm_prolongs_the_address() {
     );
 }
 
-/// About `D - D / 100 - 1.3 s`, the kernel's part of the lease, though lifetimes are whole seconds and timers
+/// About `D - margin - 1.3 s`, the kernel's part of the lease, though lifetimes are whole seconds and timers
 /// are late.
 #[test]
 fn without_a_confirm_the_kernel_keeps_the_address_for_its_part_of_the_lease() {
     for late in [0, 1, 40] {
-        for (lock_delay, last_refresh) in [(3000, 620), (10_000, 7550)] {
+        for (lock_delay, last_refresh) in [(3000, 570), (10_000, 7500)] {
             let mut world = World::new();
             world.late = ms(late);
             let start = world.now;

@@ -22,29 +22,62 @@ const ATTEMPTS: u32 = 1_000;
 const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial(
-        "conformance::a_lock_under_way_overtakes_a_death_unless_it_checks_the_index",
-        a_lock_under_way_overtakes_a_death_unless_it_checks_the_index,
-    )]
+    vec![
+        trial(
+            "conformance::a_lock_under_way_overtakes_a_death_unless_it_checks_the_index",
+            a_lock_under_way_overtakes_a_death_unless_it_checks_the_index,
+        ),
+        trial(
+            "conformance::the_first_of_two_lock_delays_ends_both",
+            the_first_of_two_lock_delays_ends_both,
+        ),
+    ]
 }
 
 async fn a_lock_under_way_overtakes_a_death_unless_it_checks_the_index() {
     assert_eq!(refusal_of_the_model(false), None);
     assert_eq!(refusal_of_the_model(true), Some(FailureKind::Changed));
     let mut real = Real::start();
-    let other = real.create(&session("other")).await.unwrap();
-    let mut needed = None;
-    for attempt in 1..=ATTEMPTS {
-        if race(&mut real, &other, attempt, false).await {
-            needed = Some(attempt);
-            break;
-        }
-    }
-    let needed = needed.expect("no lock overtook a death");
+    let other = real.create(&session("other", LONG)).await.unwrap();
+    let needed = overtake(&mut real, &other, LONG).await;
     for attempt in 1..=(10 * needed).max(50) {
-        let won = race(&mut real, &other, ATTEMPTS + attempt, true).await;
+        let key = format!("guarded/{attempt}");
+        let won = race(&mut real, &other, &key, LONG, true).await;
         assert!(!won, "in spite of the index, attempt {attempt}");
     }
+}
+
+/// Where a second holder dies during the first one's lock-delay, the key is free when that is over,
+/// however long its own should last. What the model makes of it is checked beside the model.
+async fn the_first_of_two_lock_delays_ends_both() {
+    let short = Duration::from_secs(4);
+    let mut real = Real::start();
+    let second = real.create(&session("second", LONG)).await.unwrap();
+    let third = real.create(&session("third", LONG)).await.unwrap();
+    let attempt = overtake(&mut real, &second, short).await;
+    let died = real.now();
+    real.write(&Command::DestroySession(second)).await.unwrap();
+    let lock = Op::Lock(write(&format!("overtaken/{attempt}")), third);
+    let lock = Command::Txn(vec![lock]);
+    let mut refused = 0;
+    while let Err(kind) = real.write(&lock).await {
+        assert_eq!(kind, FailureKind::LockDelayed);
+        assert!(real.now() - died < LONG / 2, "it lasts");
+        refused += 1;
+        real.pass(Duration::from_millis(20)).await;
+    }
+    assert!(refused > 0, "no lock-delay at all");
+}
+
+/// Tries until `other` holds `overtaken/N` after its holder's death; returns that N.
+async fn overtake(real: &mut Real, other: &SessionId, lock_delay: Duration) -> u32 {
+    for attempt in 1..=ATTEMPTS {
+        let key = format!("overtaken/{attempt}");
+        if race(real, other, &key, lock_delay, false).await {
+            return attempt;
+        }
+    }
+    panic!("no lock overtook a death in {ATTEMPTS} attempts");
 }
 
 fn refusal_of_the_model(guarded: bool) -> Option<FailureKind> {
@@ -60,7 +93,7 @@ fn refusal_of_the_model(guarded: bool) -> Option<FailureKind> {
     for id in [&holder, &other] {
         let create = Command::CreateSession {
             id: id.clone(),
-            session: session(id.as_str()),
+            session: session(id.as_str(), LONG),
         };
         store.apply(now, &create).unwrap();
     }
@@ -82,12 +115,17 @@ fn refusal_of_the_model(guarded: bool) -> Option<FailureKind> {
 
 /// Destroys the holder of a key under the requests of others for its lock; says whether one of them
 /// got it.
-async fn race(real: &mut Real, other: &SessionId, attempt: u32, guarded: bool) -> bool {
-    let key = format!("overtaken/{attempt}");
-    let holder = real.create(&session("holder")).await.unwrap();
-    real.write(&Command::Put(write(&key))).await.unwrap();
-    let free = real.read(&key).await.index;
-    let first = Op::Lock(write(&key), holder.clone());
+async fn race(
+    real: &mut Real,
+    other: &SessionId,
+    key: &str,
+    lock_delay: Duration,
+    guarded: bool,
+) -> bool {
+    let holder = real.create(&session("holder", lock_delay)).await.unwrap();
+    real.write(&Command::Put(write(key))).await.unwrap();
+    let free = real.read(key).await.index;
+    let first = Op::Lock(write(key), holder.clone());
     real.write(&Command::Txn(vec![first])).await.unwrap();
 
     let mut body = vec![json!({ "KV": {
@@ -110,16 +148,16 @@ async fn race(real: &mut Real, other: &SessionId, attempt: u32, guarded: bool) -
         agent.ask("PUT", &format!("session/destroy/{holder}"), "");
         dead.store(true, Ordering::Relaxed);
     });
-    let entry = real.read(&key).await.entry;
+    let entry = real.read(key).await.entry;
     entry.is_some_and(|entry| entry.session.as_ref() == Some(other))
 }
 
-fn session(name: &str) -> Session {
+fn session(name: &str, lock_delay: Duration) -> Session {
     Session {
         name: name.to_owned(),
         node: NODE.to_owned(),
-        ttl: LONG,
-        lock_delay: LONG,
+        ttl: 10 * LONG,
+        lock_delay,
         checks: vec!["serfHealth".to_owned()],
     }
 }

@@ -180,7 +180,7 @@ impl State {
                 self.sessions.insert(id.clone(), name);
                 Ok(Answer::Created(id))
             }
-            Call::FindSession { name } => {
+            Call::FindSession { name, .. } => {
                 let found = self.sessions.iter().find(|(_, known)| **known == name);
                 Ok(Answer::Found(found.map(|(id, _)| id.clone())))
             }

@@ -52,7 +52,7 @@ fn answer(call: &Call, index: u64, choice: u8) -> Result<Answer, Failure> {
     }
     Ok(match call {
         Call::CreateSession { .. } => Answer::Created(SessionId::new(format!("ours-{index}"))),
-        Call::FindSession { name } => {
+        Call::FindSession { name, .. } => {
             Answer::Found((name == "before-0" && choice < 14).then(|| SessionId::new("ours")))
         }
         Call::SessionLockDelay(_) => Answer::LockDelay(Some(D)),
@@ -257,7 +257,7 @@ proptest! {
     fn the_address_is_only_held_on_a_live_lease_and_only_given_up_when_off(
         ops in ops(),
         lock_delay in prop_oneof![Just(ms(1000)), Just(ms(3000)), Just(ms(12_000))],
-        before in prop_oneof![Just(Before::Nothing), Just(adoptable()), Just(Before::Leftover { name: "before-0".into() })],
+        before in prop_oneof![Just(Before::Nothing), Just(adoptable()), Just(Before::Leftover { name: "before-0".into(), session: None })],
     ) {
         let mut watcher = Watcher::new(Terms::managed(lock_delay, T), before);
         watcher.check();

@@ -27,7 +27,11 @@ const STATES: &[(&str, Make)] = &[
     }),
     ("joining, leftover", || {
         let name = "before-0".into();
-        let mut bench = Bench::after(terms(), Before::Leftover { name });
+        let before = Before::Leftover {
+            name,
+            session: None,
+        };
+        let mut bench = Bench::after(terms(), before);
         bench.off();
         bench.answer_read(missing(5));
         bench

@@ -17,8 +17,8 @@ const STEP: Duration = Duration::from_millis(250);
 pub(super) async fn a_session_lives_for_its_ttl_and_no_more_than_twice<C: Consul>(
     consul: &mut C,
 ) -> Verdict {
-    let left_alone = consul.session(Duration::ZERO).await;
-    let renewed = consul.session(Duration::ZERO).await;
+    let left_alone = consul.session(LONG).await;
+    let renewed = consul.session(LONG).await;
     same("the lock", consul.lock("k", &left_alone).await, Ok(()))?;
     let start = consul.now();
     consul.pass(TTL / 2).await;
@@ -27,14 +27,15 @@ pub(super) async fn a_session_lives_for_its_ttl_and_no_more_than_twice<C: Consul
 
     let mut died = None;
     while consul.now() < start + 2 * TTL + NOISE {
-        let before = consul.now();
+        let asked = consul.now();
         if died.is_none() && !consul.alive(&left_alone).await {
             let age = consul.now() - start;
             holds(age >= TTL, format_args!("dead after {age:?}"))?;
             same("the key of a dead session", consul.entry("k").await, None)?;
+            let delayed = Err(FailureKind::LockDelayed);
+            same("its lock", consul.lock("k", &renewed).await, delayed)?;
             died = Some(age);
         }
-        // What is asked at `before` is answered later: only an early death can be told.
         if !consul.alive(&renewed).await {
             let since = consul.now() - renewed_at;
             holds(
@@ -42,7 +43,7 @@ pub(super) async fn a_session_lives_for_its_ttl_and_no_more_than_twice<C: Consul
                 format_args!("renewed, and dead after {since:?}"),
             )?;
         }
-        if died.is_some() && before > renewed_at + TTL {
+        if died.is_some() && asked > renewed_at + TTL {
             return Ok(());
         }
         consul.pass(STEP).await;
