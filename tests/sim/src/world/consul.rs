@@ -101,10 +101,10 @@ impl World<'_> {
                 let read = reading.read(KEY);
                 self.answer(server, &request, Ok(Answer::Key(read)), Duration::ZERO);
             }
-            Call::FindSession { name } => {
-                let found = reading
-                    .sessions()
-                    .find(|(_, session)| session.name == *name);
+            Call::FindSession { name, id: wanted } => {
+                let found = reading.sessions().find(|(id, session)| {
+                    session.name == *name && wanted.as_ref().is_none_or(|wanted| wanted == *id)
+                });
                 let found = found.map(|(id, _)| id.clone());
                 self.answer(server, &request, Ok(Answer::Found(found)), Duration::ZERO);
             }

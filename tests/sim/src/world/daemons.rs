@@ -317,17 +317,21 @@ impl World<'_> {
     /// As `runtime::session` judges what it finds.
     fn before(&self, host: usize) -> Before {
         let it = &self.hosts[host];
-        match it.note.clone() {
-            None | Some((Note::Nothing, ..)) => Before::Nothing,
-            Some((Note::Live { name, session }, boot, lock_delay))
-                if boot == it.boot && lock_delay == it.plan.lock_delay =>
-            {
-                Before::Adoptable { name, session }
-            }
-            Some((
-                Note::Live { name, .. } | Note::Creating { name } | Note::Spent { name, .. },
-                ..,
-            )) => Before::Leftover { name },
+        let Some((note, boot, lock_delay)) = it.note.clone() else {
+            return Before::Nothing;
+        };
+        let same_terms = boot == it.boot && lock_delay == it.plan.lock_delay;
+        match note {
+            Note::Nothing => Before::Nothing,
+            Note::Live { name, session } if same_terms => Before::Adoptable { name, session },
+            Note::Creating { name } => Before::Leftover {
+                name,
+                session: None,
+            },
+            Note::Live { name, session } | Note::Spent { name, session } => Before::Leftover {
+                name,
+                session: Some(session),
+            },
         }
     }
 
