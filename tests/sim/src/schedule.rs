@@ -173,7 +173,59 @@ fn faults(draw: &mut Rng, hosts: usize, lock_delay: Duration) -> Vec<Timed> {
             _ => millis(draw, 1_000, 16_000),
         };
     }
+    match draw.u8(..16) {
+        0 => faults.extend(lost_while_answers_are_slow(draw, lock_delay)),
+        1 => faults.extend(given_up_while_requests_are_late(draw)),
+        _ => {}
+    }
+    faults.sort_by_key(|timed| timed.at);
     faults
+}
+
+/// The session dies just after a confirm whose answer takes its time, and the leader hears no more.
+fn lost_while_answers_are_slow(draw: &mut Rng, lock_delay: Duration) -> [Timed; 3] {
+    let slow = Weather {
+        late: 0.8,
+        by: lock_delay / 4,
+        ..Weather::default()
+    };
+    let begins = CALM + millis(draw, 0, 20_000);
+    let dies = begins + lock_delay / 4 + millis(draw, 500, 3_000);
+    let whom = Target::Leader;
+    let ways = Ways::Both;
+    let timed = |at, until, fault| Timed { at, until, fault };
+    [
+        timed(begins, dies + lock_delay / 4, Fault::Weather(slow)),
+        timed(dies, dies, Fault::DestroySession),
+        timed(
+            dies + millis(draw, 10, 1_000),
+            dies + lock_delay + Duration::from_secs(3),
+            Fault::CutAgent { whom, ways },
+        ),
+    ]
+}
+
+/// A leader gives up for a moment, and its release is under way for longer than that.
+fn given_up_while_requests_are_late(draw: &mut Rng) -> [Timed; 2] {
+    let late = Weather {
+        loss: 0.2,
+        late: 0.6,
+        by: spread(draw, 1_000.0, 8_000.0),
+        ..Weather::default()
+    };
+    let begins = CALM + millis(draw, 0, 20_000);
+    let flaps = begins + millis(draw, 0, 1_000);
+    let whom = Target::Leader;
+    let flushes = false;
+    let timed = |at, until, fault| Timed { at, until, fault };
+    [
+        timed(begins, flaps + millis(draw, 0, 2_000), Fault::Weather(late)),
+        timed(
+            flaps,
+            flaps + millis(draw, 10, 500),
+            Fault::LinkDown { whom, flushes },
+        ),
+    ]
 }
 
 /// A fault, and the shortest and longest it lasts, in milliseconds.
