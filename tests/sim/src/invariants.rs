@@ -148,7 +148,7 @@ pub struct Invariants {
 struct Owner {
     host: usize,
     process: u64,
-    renewed: bool,
+    taken_up: bool,
     /// Made too late or once too often.
     orphan: bool,
 }
@@ -189,19 +189,19 @@ impl Invariants {
         let owner = Owner {
             host: request.host,
             process: request.process,
-            renewed: false,
+            taken_up: false,
             orphan,
         };
         self.owners.insert(session.clone(), owner);
     }
 
-    /// Takes in that a session was renewed, and so is wanted.
-    pub fn renewed(&mut self, session: &SessionId, by: u64, live: impl Fn(&SessionId) -> bool) {
+    /// Takes in that a process lives by a session: it was told of it, or renews it.
+    pub fn taken_up(&mut self, session: &SessionId, by: u64, live: impl Fn(&SessionId) -> bool) {
         let Some(owner) = self.owners.get_mut(session) else {
             return;
         };
         let was_orphan = std::mem::replace(&mut owner.orphan, false);
-        owner.renewed = true;
+        owner.taken_up = true;
         // Adopted, if it was another's.
         owner.process = owner.process.max(by);
         let process = owner.process;
@@ -211,7 +211,7 @@ impl Invariants {
                 .owners
                 .iter_mut()
                 .filter(|(id, _)| live(id))
-                .find(|(_, other)| other.process == process && !other.renewed && !other.orphan);
+                .find(|(_, other)| other.process == process && !other.taken_up && !other.orphan);
             if let Some((_, twin)) = twin {
                 twin.orphan = true;
             }

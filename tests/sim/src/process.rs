@@ -25,6 +25,9 @@ pub struct Process {
     pub remembered: VecDeque<(OpId, bool)>,
     /// The session of the process before that it was told to go on with, until it leads.
     pub adopts: Option<SessionId>,
+    /// The last question for a holder's lock-delay, and the session it was asked with: an answer that
+    /// comes to another one is dropped.
+    pub asking: Option<(OpId, Option<SessionId>)>,
     /// Answers that have come and were not yet taken in.
     pub inbox: VecDeque<(OpId, Result<Answer, Failure>)>,
     /// Requests without an answer.
@@ -108,6 +111,7 @@ impl Process {
             machine,
             remembered: VecDeque::new(),
             adopts: None,
+            asking: None,
             inbox: VecDeque::new(),
             pending: BTreeMap::new(),
             report: None,

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use vip_elector::election::call::{Answer, Call, Failure, FailureKind, OpId};
+use vip_elector::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
+use vip_elector::election::status::Phase;
 
 use super::{Event, World};
 use crate::process::Process;
@@ -275,6 +276,12 @@ impl World<'_> {
         }
         if awaits(process, request) {
             process.pending.remove(&request.op);
+            if let Ok(Answer::Created(id) | Answer::Found(Some(id))) = &result {
+                let newest = self.cluster.leader.unwrap_or_default();
+                let store = &self.cluster.servers[newest].store;
+                let live = |id: &SessionId| store.session(id).is_some();
+                self.invariants.taken_up(id, request.process, live);
+            }
         } else {
             self.tally.saw("late or doubled answers");
         }
@@ -296,7 +303,9 @@ impl World<'_> {
         {
             self.tally.saw("acquires refused by lock-delay");
         }
-        if let Ok(Answer::LockDelay(Some(lock_delay))) = &result {
+        if let Ok(Answer::LockDelay(Some(lock_delay))) = &result
+            && listens(process, request.op)
+        {
             it.told = it.told.max(*lock_delay);
         }
         self.trace.say(self.now, Who::Host(host), || {
@@ -331,6 +340,12 @@ impl World<'_> {
             self.pump(host);
         }
     }
+}
+
+/// Whether the standby that has asked for a lock-delay is still there to hear it.
+fn listens(process: &Process, op: OpId) -> bool {
+    let status = process.machine.status();
+    status.phase == Phase::Standby && process.asking.as_ref() == Some(&(op, status.session))
 }
 
 fn awaits(process: &Process, request: &Rc<Request>) -> bool {

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use vip_elector::election::call::Call;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::machine::{Action, DeadlineReason, Event as Input, Machine, Params};
 use vip_elector::election::note::{Before, Note};
@@ -277,6 +278,11 @@ impl World<'_> {
                     self.trace.say(self.now, Who::Host(host), || {
                         format!("asks {}", super::consul::shown(&call))
                     });
+                    if let Some(process) = &mut self.hosts[host].process
+                        && matches!(call, Call::SessionLockDelay(_))
+                    {
+                        process.asking = Some((op, process.machine.status().session));
+                    }
                     self.send(host, op, call, timeout);
                 }
                 Action::Remember { op, note } => {

@@ -168,7 +168,7 @@ impl World<'_> {
             self.mind_ttl(server);
             let store = &self.cluster.servers[server].store;
             let live = |id: &SessionId| store.session(id).is_some();
-            self.invariants.renewed(id, by, live);
+            self.invariants.taken_up(id, by, live);
             let live = self.cluster.servers[server].store.sessions();
             if let Some(violation) = self.invariants.sessions(id, live.map(|(id, _)| id)) {
                 self.violation = Some(violation);
