@@ -399,7 +399,7 @@ fn silent_consul(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
 fn second_signal(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     let mut daemon = lead(host, &["--lock-delay=20s", "--ttl=20s"])?;
     // Nothing that is sent is answered, so giving the session up takes its time.
-    let consul = host.consul().ok_or("consul does not run")?;
+    let consul = host.consul();
     consul.signal(Signal::SIGSTOP)?;
     daemon.process.signal(Signal::SIGTERM)?;
     daemon.log.wait_for("address removed", 0, LIMIT)?;

@@ -3,9 +3,11 @@
 //! What is asserted was seen by witnesses that know nothing of the daemon: the kernel's own address
 //! events, a client, and Consul's HTTP API.
 
+mod adoption;
 mod alone;
 mod companion;
 mod daemon;
+mod endings;
 mod managed;
 mod remembered;
 
@@ -23,6 +25,8 @@ const LOCK_FLAG: u64 = 3_304_740_253_564_472_344;
 fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
+        .chain(adoption::trials())
+        .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
         .chain(companion::trials())

@@ -13,7 +13,7 @@ use crate::{DAEMON, LOCK_FLAG};
 type Test = fn(&mut Cluster, &str) -> Result<(), Box<dyn Error>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, u8, Test); 8] = [
+    let tests: [(&str, u8, Test); 7] = [
         ("another_host_takes_over_after_a_stop", 3, |c, l| {
             takeover(c, l, Fault::Stop)
         }),
@@ -30,9 +30,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         ("another_host_takes_over_after_a_partition", 3, |c, l| {
             takeover(c, l, Fault::Partition)
-        }),
-        ("another_host_takes_over_after_a_freeze", 3, |c, l| {
-            takeover(c, l, Fault::Freeze)
         }),
         ("a_critical_check_ends_the_session", 3, critical_check),
         (

@@ -5,7 +5,10 @@ mod agent;
 mod faults;
 mod health;
 mod host;
+mod place;
+mod proxy;
 mod setup;
+mod unit;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -21,7 +24,9 @@ use crate::witness::{self, Addresses, Answer, Probe};
 pub use agent::{Agent, Key, Session};
 pub use faults::Fault;
 pub use host::Host;
+pub use proxy::{Proxy, Trouble};
 pub use setup::{Program, Setup};
+pub use unit::Unit;
 
 /// How long a cluster may take to be whole again: a server that comes back is no voter for 10 s,
 /// and gossip may need half a minute to find everybody.
@@ -93,6 +98,9 @@ pub enum Error {
     /// No host has this name.
     #[error("there is no host {0}")]
     NoHost(String),
+    /// What is to be done cannot be done here.
+    #[error("not possible here: {0}")]
+    Impossible(String),
     /// The program does not run, so that nothing can be done to it.
     #[error("{program} does not run on {host}")]
     NotRunning {

@@ -1,6 +1,5 @@
 //! Driver: `cargo lab demo`: one fault after another on a real cluster, live, and a table.
 
-mod screen;
 mod table;
 mod view;
 
@@ -12,7 +11,7 @@ use vip_lab::cluster::{Cluster, Fault, Program, SETTLE_LIMIT, Setup};
 use vip_lab::drill::{self, Outcome, Step};
 use vip_lab::sandbox::Sandbox;
 
-use screen::Screen;
+use crate::screen::Screen;
 use view::View;
 
 /// Whether the cluster stays after the last fault.
@@ -37,7 +36,14 @@ pub(super) fn run(sandbox: Sandbox, daemon: &Path, after: After) -> anyhow::Resu
     drop(view);
     screen.table(&table::render(&outcomes));
     let good = outcomes.iter().all(Outcome::is_good);
-    screen.verdict(good);
+    screen.verdict(
+        good,
+        if good {
+            "every fault was followed by another host, and never two had the address"
+        } else {
+            "the promise was broken: see the table"
+        },
+    );
     if after == After::Keep {
         keep(&cluster, sandbox, screen)?;
     }

@@ -12,13 +12,16 @@ pub mod parts;
 
 pub mod runner;
 
+pub mod chaos;
 pub mod cluster;
 pub mod drill;
 pub mod process;
 
 pub mod witness;
 
+pub mod clock;
 pub mod history;
+pub mod random;
 pub mod time;
 pub mod worker;
 

@@ -2,12 +2,17 @@
 
 mod compile;
 mod demo;
+mod rounds;
+mod screen;
 mod simulate;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use vip_lab::sandbox::Sandbox;
 use vip_lab::{parts, sandbox};
 
 /// Virtual hosts with a real Consul and the real daemon. Works as root and, where the kernel allows
@@ -32,12 +37,30 @@ enum Command {
     },
     /// Play the election on simulated hosts, with faults drawn from a seed, and watch the promise
     Simulate(simulate::Arguments),
+    /// Do faults of every kind to a cluster of three, in an order of chance; fail if ever two hosts had
+    /// the address, or nobody had it in the end
+    Chaos {
+        /// Decides on the order, the victims and the times [default: the clock does]
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How long new faults come
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Run this program instead of building the daemon
+        #[arg(long, value_name = "PATH")]
+        daemon: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { keep, daemon } => demo(keep, daemon),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Chaos {
+            seed,
+            minutes,
+            daemon,
+        } => chaos(seed, minutes, daemon),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -50,14 +73,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// What needs the machine (its compiler, its network) comes before the sandbox.
 fn demo(keep: bool, daemon: Option<PathBuf>) -> anyhow::Result<bool> {
-    let daemon = match daemon {
-        Some(path) => std::path::absolute(path)?,
-        None => compile::daemon()?,
-    };
-    parts::consul()?;
-    let sandbox = sandbox::enter()?;
+    let (sandbox, daemon) = prepare(daemon)?;
     demo::run(
         sandbox,
         &daemon,
@@ -67,4 +84,21 @@ fn demo(keep: bool, daemon: Option<PathBuf>) -> anyhow::Result<bool> {
             demo::After::Leave
         },
     )
+}
+
+fn chaos(seed: Option<u64>, minutes: u64, daemon: Option<PathBuf>) -> anyhow::Result<bool> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = seed.unwrap_or(now.map_or(0, |since| since.as_secs()));
+    let (_, daemon) = prepare(daemon)?;
+    rounds::run(&daemon, seed, Duration::from_secs(60 * minutes))
+}
+
+/// What needs the machine (its compiler, its network) comes before the sandbox.
+fn prepare(daemon: Option<PathBuf>) -> anyhow::Result<(Sandbox, PathBuf)> {
+    let daemon = match daemon {
+        Some(path) => std::path::absolute(path)?,
+        None => compile::daemon()?,
+    };
+    parts::consul()?;
+    Ok((sandbox::enter()?, daemon))
 }

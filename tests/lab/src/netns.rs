@@ -3,6 +3,7 @@
 //! A namespace is one virtual machine as far as the network is concerned. Each is bound below
 //! `/run/netns`, so that `ip netns exec NAME` and `ip -n NAME` work for whoever is in the sandbox.
 
+mod line;
 mod switch;
 
 use std::fs::File;
@@ -17,7 +18,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-pub use switch::{Bridge, Port, Switch};
+pub use line::Losses;
+pub use switch::{Bridge, LossyLine, Port, Switch};
 
 /// A failure to build or change a network.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Driver: threads that serve a descriptor until they are told to stop.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +35,17 @@ pub enum Wake {
     Readable,
     /// The time is over.
     TimedOut,
+    /// Told to stop.
+    Stopped,
+}
+
+/// Which of two sources woke a thread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ready {
+    /// The first one; the second may be readable as well.
+    First,
+    /// The second one.
+    Second,
     /// Told to stop.
     Stopped,
 }
@@ -85,6 +96,25 @@ impl Stop {
                 Ok(0) => Wake::TimedOut,
                 Ok(_) if awaited[0].any() == Some(true) => Wake::Stopped,
                 Ok(_) => Wake::Readable,
+            };
+        }
+    }
+
+    /// Waits until one of `sources` can be read, without a limit.
+    pub(crate) fn wait_for_either(&self, sources: [BorrowedFd<'_>; 2]) -> Ready {
+        let [first, second] = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+        let mut awaited = [
+            PollFd::new(self.0.as_fd(), PollFlags::empty()),
+            first,
+            second,
+        ];
+        loop {
+            return match poll(&mut awaited, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                Err(_) => Ready::Stopped,
+                Ok(_) if awaited[0].any() == Some(true) => Ready::Stopped,
+                Ok(_) if awaited[1].any() == Some(true) => Ready::First,
+                Ok(_) => Ready::Second,
             };
         }
     }

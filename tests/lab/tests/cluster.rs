@@ -2,11 +2,13 @@
 //! undone.
 
 use std::error::Error;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use vip_lab::cluster::{Cluster, SETTLE_LIMIT, Setup};
+use vip_lab::clock::Clock;
+use vip_lab::cluster::Error::Impossible;
+use vip_lab::cluster::{Cluster, Program, SETTLE_LIMIT, Setup};
 use vip_lab::parts::Part;
 use vip_lab::time::until;
 use vip_lab::{chain, runner};
@@ -32,13 +34,94 @@ fn main() -> ExitCode {
             own_things,
         ),
     ];
-    let trials = tests.map(|(name, test)| Trial::test(name, move || run(test)));
-    runner::main(&[Part::Consul], trials.into())
+    let alone: [(&str, Test); 3] = [
+        (
+            "a_supervisor_starts_what_died_and_not_what_was_stopped",
+            supervisor,
+        ),
+        ("a_full_runtime_directory_takes_nothing", full_disk),
+        ("a_clock_is_stepped_for_one_host", stepped_clock),
+    ];
+    let mut trials: Vec<Trial> = tests
+        .map(|(name, test)| Trial::test(name, move || run(test)))
+        .into();
+    trials.extend(alone.map(|(name, test)| Trial::test(name, move || run_alone(test))));
+    runner::main(&[Part::Consul], trials)
 }
 
 fn run(test: Test) -> Result<(), Failed> {
     let mut cluster = Setup::new().start().map_err(|error| chain(&error))?;
     test(&mut cluster).map_err(|error| chain(error.as_ref()).into())
+}
+
+/// One host, and a program that can die.
+fn run_alone(test: Test) -> Result<(), Failed> {
+    let mut cluster = Setup::new()
+        .hosts(1)
+        .daemon(Program::new("sleep").args(["1000"]))
+        .supervised(Duration::from_millis(200))
+        .start()
+        .map_err(|error| chain(&error))?;
+    test(&mut cluster).map_err(|error| chain(error.as_ref()).into())
+}
+
+fn supervisor(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
+    for restarts in 1..=2 {
+        let old = cluster.host("web1")?.daemon().id();
+        cluster.strike_daemon("web1")?;
+        let daemon = cluster.host("web1")?.daemon();
+        until("another life", LIMIT, || match daemon.restarts() {
+            found if found == restarts => Ok(()),
+            found => Err(format!("it was started again {found} times")),
+        })?;
+        assert!(daemon.id().is_some() && daemon.id() != old);
+    }
+    cluster.kill_daemon("web1")?;
+    // Longer than the supervisor would take.
+    std::thread::sleep(Duration::from_millis(400));
+    let daemon = cluster.host("web1")?.daemon();
+    assert_eq!((daemon.id(), daemon.restarts()), (None, 2));
+    cluster.start_daemon("web1")?;
+    assert!(cluster.host("web1")?.daemon().id().is_some());
+    Ok(())
+}
+
+fn full_disk(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
+    let write = |cluster: &Cluster| -> Result<bool, Box<dyn Error>> {
+        let script = "echo x > /run/vip-elector/file";
+        let mut command = cluster.host("web1")?.command("sh");
+        command.args(["-c", script]).stderr(Stdio::null());
+        Ok(command.status()?.success())
+    };
+    assert!(write(cluster)?);
+    cluster.fill_disk("web1")?;
+    // What was there has its room already.
+    std::fs::remove_file(cluster.host("web1")?.directory().join("run/file"))?;
+    cluster.fill_disk("web1")?;
+    assert!(!write(cluster)?);
+    cluster.empty_disk("web1")?;
+    assert!(write(cluster)?);
+    Ok(())
+}
+
+fn stepped_clock(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
+    // This one was started without the library.
+    let refused = cluster.step_clock("web1", 3600);
+    assert!(matches!(refused, Err(Impossible(_))), "{refused:?}");
+    let host = cluster.host("web1")?;
+    let clock = Clock::build(host.directory())?;
+    let file = host.directory().join("clock");
+    let now = || -> Result<i64, Box<dyn Error>> {
+        let mut command = host.command("date");
+        command.envs(clock.environment(&file.display().to_string()));
+        let output = command.arg("+%s").output()?;
+        Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+    };
+    let before = now()?;
+    std::fs::write(&file, 3600_i64.to_ne_bytes())?;
+    let after = now()?;
+    assert!((3600..3660).contains(&(after - before)), "{before} {after}");
+    Ok(())
 }
 
 fn check_failure(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {

@@ -99,6 +99,18 @@ impl Agent {
         self.get("/v1/session/list")
     }
 
+    /// Returns the address of the server that leads.
+    pub fn raft_leader(&self) -> Result<std::net::Ipv4Addr, Error> {
+        let path = "/v1/status/leader";
+        let leader: String = self.get(path)?;
+        let address = leader.split(':').next().and_then(|ip| ip.parse().ok());
+        address.ok_or_else(|| Error::Answer {
+            host: self.namespace.name().to_owned(),
+            path: path.to_owned(),
+            answer: leader,
+        })
+    }
+
     /// Reads anything.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let reply = self.call("GET", path, "")?;

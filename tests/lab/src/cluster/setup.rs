@@ -2,11 +2,13 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::host::Host;
+use super::place::Place;
 use super::{Cluster, Error, health};
 use crate::netns::{Namespace, Switch};
 use crate::parts;
@@ -15,16 +17,23 @@ use crate::witness::{Addresses, Probe};
 /// The check that every host's Consul makes of its health endpoint.
 pub(super) const CHECK_ID: &str = "vip-http";
 
+/// Where agents listen, on 127.0.0.1.
+pub(super) const AGENT_PORT: u16 = 8500;
+/// Where the way to an agent that has trouble on it begins, on 127.0.0.1.
+pub(super) const PROXY_PORT: u16 = 8501;
+
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A program and its arguments. In these, `{config}` stands for the path of the host's
-/// `vip-manager.yml` and `{host}` for its name.
+/// A program, its arguments and what it adds to its environment. In these, `{config}` stands for the
+/// path of the host's `vip-manager.yml`, `{directory}` for that of its directory and `{host}` for its
+/// name.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(super) path: PathBuf,
     pub(super) arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Program {
@@ -33,6 +42,7 @@ impl Program {
         Self {
             path: path.into(),
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -42,13 +52,27 @@ impl Program {
         self
     }
 
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Puts the host's [`Proxy`](super::Proxy) between the program and the agent.
+    pub fn proxied(mut self) -> Self {
+        for argument in &mut self.arguments {
+            *argument = argument.replace(&agent_address(), &format!("127.0.0.1:{PROXY_PORT}"));
+        }
+        self
+    }
+
     /// The daemon as an elector beside a vip-manager: it touches no address.
     pub fn elector(path: impl Into<PathBuf>) -> Self {
         let check = format!("--check-id={CHECK_ID}");
         Self::new(path).args([
             "--vip-manager-config={config}",
             &check,
-            "--addr=127.0.0.1:8500",
+            &format!("--addr={}", agent_address()),
         ])
     }
 
@@ -56,6 +80,24 @@ impl Program {
     pub fn manager(path: impl Into<PathBuf>) -> Self {
         Self::elector(path).args(["--manage-vip"])
     }
+
+    pub(super) fn command(&self, place: &Place) -> Command {
+        let directory = place.directory().display().to_string();
+        let fill_in = |text: &String| {
+            text.replace("{config}", &format!("{directory}/vip-manager.yml"))
+                .replace("{directory}", &directory)
+                .replace("{host}", place.namespace().name())
+        };
+        let mut command = place.command(&self.path);
+        command.args(self.arguments.iter().map(fill_in));
+        let variables = self.environment.iter();
+        command.envs(variables.map(|(name, value)| (name, fill_in(value))));
+        command
+    }
+}
+
+fn agent_address() -> String {
+    format!("127.0.0.1:{AGENT_PORT}")
 }
 
 /// A description of a cluster.
@@ -64,6 +106,7 @@ pub struct Setup {
     hosts: u8,
     daemon: Option<Program>,
     companion: Option<Program>,
+    supervised: Option<Duration>,
     consul: Value,
     key: String,
 }
@@ -76,6 +119,7 @@ impl Setup {
             hosts: 3,
             daemon: None,
             companion: None,
+            supervised: None,
             consul: json!({}),
             key,
         }
@@ -96,6 +140,12 @@ impl Setup {
     /// Sets what else runs on every host: a vip-manager.
     pub fn companion(mut self, program: Program) -> Self {
         self.companion = Some(program);
+        self
+    }
+
+    /// Gives every daemon a supervisor that starts it again `after` each death.
+    pub fn supervised(mut self, after: Duration) -> Self {
+        self.supervised = Some(after);
         self
     }
 
@@ -122,17 +172,17 @@ impl Setup {
         let switch = Switch::new("switch")?;
         let client = Namespace::new("client")?;
         switch.plug(&client, CLIENT)?;
-        let mut hosts = (1..=self.hosts)
+        let hosts = (1..=self.hosts)
             .map(|number| self.host(number, &switch, directory.path(), &consul))
             .collect::<Result<Vec<_>, _>>()?;
         let namespaces: Vec<Namespace> =
             hosts.iter().map(|host| host.namespace().clone()).collect();
         let addresses = Addresses::watch(&namespaces)?;
         let probe = Probe::start(&client, VIP)?;
-        for host in &mut hosts {
-            host.start_consul()?;
+        for host in &hosts {
+            host.consul().start()?;
         }
-        let mut cluster = Cluster {
+        let cluster = Cluster {
             hosts,
             addresses,
             probe,
@@ -145,13 +195,15 @@ impl Setup {
             _directory: directory,
         };
         cluster.wait_for_consul(START_LIMIT).map_err(|cause| {
-            let log = |host: &Host| format!("--- {}\n{}", host.name(), host.consul_log().tail(20));
+            let log =
+                |host: &Host| format!("--- {}\n{}", host.name(), host.consul().log().tail(20));
             Error::NoCluster {
                 cause,
                 logs: cluster.hosts.iter().map(log).collect(),
             }
         })?;
-        for host in &mut cluster.hosts {
+        for host in &cluster.hosts {
+            host.daemon().supervise(self.supervised);
             host.start_daemon()?;
         }
         Ok(cluster)
@@ -183,6 +235,7 @@ impl Setup {
         let namespace = Namespace::new(&name)?;
         let port = switch.plug(&namespace, address)?;
         let directory = directory.join(&name);
+        let place = Place::new(namespace, directory.clone())?;
         let files = [
             ("vip-manager.yml", self.vip_manager_yml(&name)),
             (
@@ -190,17 +243,13 @@ impl Setup {
                 self.consul_json(&name, number, &directory).to_string(),
             ),
         ];
-        for sub in ["run", "consul"] {
-            std::fs::create_dir_all(directory.join(sub))
-                .map_err(|cause| failed("make a directory for", &name, cause))?;
-        }
         for (file, content) in files {
             std::fs::write(directory.join(file), content)
                 .map_err(|cause| failed("write a configuration for", &name, cause))?;
         }
         let consul = Program::new(consul).args(["agent", "-config-file={directory}/consul.json"]);
         let programs = [Some(consul), self.daemon.clone(), self.companion.clone()];
-        Host::new(namespace, port, address, directory, programs)
+        Host::new(place, port, address, programs)
     }
 
     /// Both programs read it: the daemon, and vip-manager from 1.0 on.
@@ -233,7 +282,7 @@ impl Setup {
             "leave_on_terminate": false,
             "skip_leave_on_interrupt": true,
             "ports": { "dns": -1 },
-            "performance": { "raft_multiplier": 1 },
+            "performance": { "raft_multiplier": 1, "leave_drain_time": "1s" },
             "autopilot": { "server_stabilization_time": "200ms", "cleanup_dead_servers": false },
             "service": {
                 "name": "vip-guard",

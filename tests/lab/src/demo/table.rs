@@ -1,8 +1,8 @@
 //! Pure: the table at the end.
 
-use std::time::Duration;
-
 use vip_lab::drill::Outcome;
+
+use crate::table::{align, milliseconds};
 
 const HEADINGS: [&str; 6] = ["fault", "before", "after", "takeover", "outage", "overlap"];
 /// Columns from here on are numbers.
@@ -13,28 +13,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> Vec<String> {
     let rows: Vec<[String; 6]> = std::iter::once(HEADINGS.map(str::to_owned))
         .chain(outcomes.iter().map(row))
         .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].len())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
-    let line = |row: &[String; 6]| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| {
-                if column < FIRST_NUMBER {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            });
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    rows.iter().map(line).collect()
+    align(&rows, FIRST_NUMBER)
 }
 
 fn row(outcome: &Outcome) -> [String; 6] {
@@ -52,13 +31,10 @@ fn row(outcome: &Outcome) -> [String; 6] {
     ]
 }
 
-/// Rounded up: an overlap that is not nothing is not printed as 0.
-fn milliseconds(time: Duration) -> String {
-    format!("{} ms", time.as_micros().div_ceil(1000))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use vip_lab::cluster::Fault;
 

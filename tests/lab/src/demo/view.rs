@@ -10,7 +10,7 @@ use vip_lab::history::History;
 use vip_lab::witness::{AddressEvent, Answer, Change};
 use vip_lab::worker::{Stop, Worker};
 
-use super::screen::Screen;
+use crate::screen::Screen;
 
 /// How often the view looks; the times that it prints are those of the witnesses.
 const PERIOD: Duration = Duration::from_millis(50);

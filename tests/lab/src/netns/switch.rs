@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::line::{Carriers, Losses};
 use super::{Error, Namespace};
 
 /// A namespace with two bridges: the network, and an island for whoever is cut off from it.
@@ -90,9 +91,51 @@ impl Port {
         self.set(&["down"])
     }
 
+    /// Makes the cable lose packets, until what is returned is dropped. The port must be on the
+    /// network, and must not be moved meanwhile; the carrier stays.
+    pub fn degrade(&self, losses: Losses) -> Result<LossyLine, Error> {
+        let [near, far] = ["near", "far"].map(|end| self.name.replace("to", end));
+        let peer = ["type", "veth", "peer", "name", &far];
+        self.switch
+            .ip(&[&["link", "add", &near][..], &peer].concat())?;
+        let mut line = LossyLine {
+            port: self.clone(),
+            near: near.clone(),
+            carriers: None,
+        };
+        for end in [&near, &far] {
+            self.switch.ip(&["link", "set", end, "up"])?;
+        }
+        self.set(&["nomaster"])?;
+        line.carriers = self
+            .switch
+            .enter(|| Carriers::start(&self.name, &near, losses))?
+            .map(Some)
+            .map_err(|cause| self.switch.failed("carry frames in", cause))?;
+        let bridge = Bridge::Network.name();
+        self.switch.ip(&["link", "set", &far, "master", bridge])?;
+        Ok(line)
+    }
+
     fn set(&self, what: &[&str]) -> Result<(), Error> {
         self.switch
             .ip(&[&["link", "set", &self.name], what].concat())
             .map(drop)
+    }
+}
+
+/// A cable that loses packets; mended when dropped.
+#[derive(Debug)]
+pub struct LossyLine {
+    port: Port,
+    near: String,
+    carriers: Option<Carriers>,
+}
+
+impl Drop for LossyLine {
+    fn drop(&mut self) {
+        self.carriers = None;
+        let _ = self.port.switch.ip(&["link", "del", &self.near]);
+        let _ = self.port.move_to(Bridge::Network);
     }
 }

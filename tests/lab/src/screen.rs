@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use vip_lab::time::since_start;
 
-/// Where the demonstration prints. Lines of several threads do not mix.
+/// Where a command prints. Lines of several threads do not mix.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Screen {
+pub(crate) struct Screen {
     colour: bool,
 }
 
@@ -20,7 +20,7 @@ const CYAN: &str = "36";
 
 impl Screen {
     /// Colours are for terminals only, and not for users who decline them (`NO_COLOR`).
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             colour: stdout().is_terminal() && !declined,
@@ -28,43 +28,43 @@ impl Screen {
     }
 
     /// What is being done or waited for.
-    pub(super) fn note(self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         self.line(Instant::now(), DIM, "  ", text);
     }
 
     /// What is done to a host.
-    pub(super) fn fault(self, text: &str) {
+    pub(crate) fn fault(self, text: &str) {
         self.line(Instant::now(), YELLOW, "! ", text);
     }
 
     /// What changed, as the witnesses saw it.
-    pub(super) fn change(self, at: Instant, text: &str) {
+    pub(crate) fn change(self, at: Instant, text: &str) {
         self.line(at, CYAN, "| ", text);
     }
 
     /// What went as it should.
-    pub(super) fn good(self, text: &str) {
+    pub(crate) fn good(self, text: &str) {
         self.line(Instant::now(), GREEN, "  ", text);
     }
 
     /// What did not.
-    pub(super) fn bad(self, text: &str) {
+    pub(crate) fn bad(self, text: &str) {
         self.line(Instant::now(), RED, "  ", text);
     }
 
     /// A new chapter.
-    pub(super) fn title(self, text: &str) {
+    pub(crate) fn title(self, text: &str) {
         self.plain("");
         self.print(&self.paint(BOLD, text));
     }
 
     /// Something to copy.
-    pub(super) fn plain(self, text: &str) {
+    pub(crate) fn plain(self, text: &str) {
         self.print(text);
     }
 
     /// The table at the end.
-    pub(super) fn table(self, lines: &[String]) {
+    pub(crate) fn table(self, lines: &[String]) {
         self.plain("");
         for (number, line) in lines.iter().enumerate() {
             self.print(&if number == 0 {
@@ -76,16 +76,9 @@ impl Screen {
     }
 
     /// The last word.
-    pub(super) fn verdict(self, good: bool) {
+    pub(crate) fn verdict(self, good: bool, text: &str) {
         self.plain("");
-        self.print(&if good {
-            self.paint(
-                GREEN,
-                "every fault was followed by another host, and never two had the address",
-            )
-        } else {
-            self.paint(RED, "the promise was broken: see the table")
-        });
+        self.print(&self.paint(if good { GREEN } else { RED }, text));
     }
 
     fn line(self, at: Instant, colour: &str, mark: &str, text: &str) {

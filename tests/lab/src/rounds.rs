@@ -1,0 +1,142 @@
+//! Driver: `cargo lab chaos`: rounds of faults until the time is over, a line for each, and a table.
+
+mod logs;
+mod table;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use vip_lab::chaos::{self, Deck, Kind, Outcome, Tally};
+use vip_lab::clock::Clock;
+use vip_lab::cluster::{Cluster, Host, Program, SETTLE_LIMIT, Setup};
+
+use crate::screen::Screen;
+use crate::table::milliseconds;
+
+/// How long after its death a daemon is started again, as by `RestartSec=200ms`.
+const RESTART: Duration = Duration::from_millis(200);
+
+/// Runs rounds that `seed` decides on until `time` is over; returns whether the promise was kept,
+/// somebody led after each, and no daemon died that nobody killed.
+pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bool> {
+    let screen = Screen::new();
+    screen.note(&format!(
+        "seed {seed}: three hosts on a switch, with a Consul server and the daemon on each"
+    ));
+    let mut cluster = setup(daemon, screen)?
+        .start()
+        .context("the cluster did not start")?;
+    let start = Instant::now();
+    let mut tally = Tally::default();
+    let ended = rounds(
+        &mut cluster,
+        screen,
+        Deck::new(seed),
+        start + time,
+        &mut tally,
+    );
+    let overlap = cluster.overlap(start..Instant::now())?;
+    screen.table(&table::render(&tally.rows()));
+    screen.plain("");
+    screen.plain("outages are of faults that came alone; *: it never did, and the other one may be the cause");
+    let deaths = restarts(&cluster).saturating_sub(tally.strikes());
+    let good = matches!(ended, Ok(true)) && overlap.is_zero() && deaths == 0;
+    screen.verdict(
+        good,
+        &format!(
+            "seed {seed}: {} faults in {} s, overlap {}; daemons that died by themselves: {deaths}",
+            tally.faults(),
+            start.elapsed().as_secs(),
+            milliseconds(overlap)
+        ),
+    );
+    if let Err(error) = &ended {
+        screen.bad(&format!("{error:#}"));
+    }
+    if !good {
+        let kept = logs::keep(&cluster, seed).context("the logs could not be kept")?;
+        screen.plain(&format!(
+            "what every program said, and what the witnesses saw: {}",
+            kept.display()
+        ));
+        screen.plain(&format!(
+            "again: cargo lab chaos --seed {seed} --minutes {}",
+            time.as_secs() / 60
+        ));
+    }
+    Ok(good)
+}
+
+fn setup(daemon: &Path, screen: Screen) -> anyhow::Result<Setup> {
+    let mut program = Program::manager(daemon)
+        .proxied()
+        .args(["--log-level=debug"]);
+    let place = Path::new("/run/vip-lab-clock");
+    std::fs::create_dir_all(place).context("cannot make a directory in the sandbox")?;
+    match Clock::build(place) {
+        Ok(clock) => {
+            for (name, value) in clock.environment("{directory}/clock") {
+                program = program.env(name, value);
+            }
+        }
+        Err(error) => screen.bad(&format!("no clock can be stepped: {error}")),
+    }
+    Ok(Setup::new().daemon(program).supervised(RESTART))
+}
+
+/// Returns whether every round was good; stops at the first after which nothing is well.
+fn rounds(
+    cluster: &mut Cluster,
+    screen: Screen,
+    mut deck: Deck,
+    end: Instant,
+    tally: &mut Tally,
+) -> anyhow::Result<bool> {
+    let mut leader = cluster.settle(SETTLE_LIMIT)?;
+    screen.good(&format!("{leader} leads"));
+    let mut good = true;
+    while Instant::now() < end {
+        let outcome = chaos::run(cluster, &deck.deal(), &leader, |faults, leader| {
+            screen.fault(&describe(faults, leader));
+        })?;
+        tally.add(&outcome);
+        report(screen, &outcome);
+        good &= outcome.is_good();
+        leader = outcome.settled?;
+    }
+    Ok(good)
+}
+
+fn describe(faults: &[(Kind, String)], leader: &str) -> String {
+    let one = |(kind, host): &(Kind, String)| match (kind.is_of_one_host(), host == leader) {
+        (false, _) => kind.to_string(),
+        (true, true) => format!("{kind}: {host}, which leads"),
+        (true, false) => format!("{kind}: {host}"),
+    };
+    faults.iter().map(one).collect::<Vec<_>>().join(" + ")
+}
+
+fn report(screen: Screen, outcome: &Outcome) {
+    for (kind, reason) in &outcome.impossible {
+        screen.bad(&format!("{kind}: {reason}"));
+    }
+    let figures = format!(
+        "outage {}, overlap {}, well after {:.1} s",
+        milliseconds(outcome.outage),
+        milliseconds(outcome.overlap),
+        outcome.took.as_secs_f64()
+    );
+    match &outcome.settled {
+        Ok(leader) if outcome.overlap.is_zero() => {
+            screen.good(&format!("{leader} leads; {figures}"));
+        }
+        Ok(leader) => screen.bad(&format!("{leader} leads; {figures}")),
+        Err(trouble) => screen.bad(&format!("{trouble}; {figures}")),
+    }
+}
+
+fn restarts(cluster: &Cluster) -> usize {
+    let restarts = |host: &Host| host.daemon().restarts() as usize;
+    cluster.hosts().iter().map(restarts).sum()
+}

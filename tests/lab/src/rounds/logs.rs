@@ -1,0 +1,35 @@
+//! Applier: keeps what explains a failure, which would vanish with the sandbox.
+
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use vip_lab::cluster::Cluster;
+use vip_lab::time::since_start;
+
+/// Copies every log to `target/chaos-SEED`, with the witnesses' record of the address; returns that
+/// directory. All times are in seconds since the lab's start.
+pub(super) fn keep(cluster: &Cluster, seed: u64) -> io::Result<PathBuf> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let directory = target.join(format!("chaos-{seed}"));
+    for host in cluster.hosts() {
+        let kept = directory.join(host.name());
+        std::fs::create_dir_all(&kept)?;
+        for file in ["daemon.log", "consul.log"] {
+            std::fs::copy(host.directory().join(file), kept.join(file))?;
+        }
+    }
+    std::fs::write(directory.join("addresses.log"), addresses(cluster))?;
+    directory.canonicalize()
+}
+
+fn addresses(cluster: &Cluster) -> String {
+    let mut lines = String::new();
+    cluster.addresses().history().read(|events| {
+        for event in events.iter().filter(|event| event.address == cluster.vip()) {
+            let seconds = since_start(event.at).as_secs_f64();
+            let _ = writeln!(lines, "{seconds:9.3} {} {:?}", event.host, event.change);
+        }
+    });
+    lines
+}
