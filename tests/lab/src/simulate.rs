@@ -12,7 +12,7 @@ use vip_sim::sweep::sweep;
 use vip_sim::trace::Trace;
 use vip_sim::world::{self, Game};
 
-/// How many failing seeds are enough.
+/// How many failing seeds are enough for each thread.
 const PATIENCE: usize = 5;
 
 /// The words after `cargo lab simulate`.

@@ -35,7 +35,8 @@ pub struct Failed {
     pub violation: Violation,
 }
 
-/// Runs the schedules of these seeds; with `patience`, no more once so many have failed.
+/// Runs the schedules of these seeds, and no more once one thread has seen `patience` of them fail. The
+/// first failing seed is the same every time.
 pub fn sweep(seeds: Range<u64>, game: Game, patience: usize) -> Swept {
     let next = AtomicU64::new(seeds.start);
     let enough = AtomicBool::new(false);
