@@ -118,7 +118,8 @@ impl Client {
         Ok(())
     }
 
-    /// Looks a session up. `None` is also what a Consul before 1.11 says to a token that may not read
+    /// Looks a session up, consistently: that it is not there must not be the word of a deposed leader.
+    /// `None` is also what a Consul before 1.11 says to a token that may not read
     /// it.
     ///
     /// # Errors
@@ -140,7 +141,7 @@ impl Client {
     }
 
     /// Lists the live sessions of a node, or of all nodes where `None`, as far as the token may read
-    /// them.
+    /// them. Consistently, as in [`session`](Self::session).
     ///
     /// # Errors
     /// As [`Failure`] says.
@@ -155,12 +156,14 @@ impl Client {
                 "session/node",
                 format!("list the sessions of node '{node}'"),
             )
-            .segment(node),
+            .segment(node)
+            .query("consistent", ""),
             None => Request::get(
                 Operation::ReadSession,
                 "session/list",
                 "list sessions".to_owned(),
-            ),
+            )
+            .query("consistent", ""),
         };
         self.sessions_of(&request, timeout).await
     }

@@ -9,3 +9,4 @@ mod cli;
 mod config;
 mod driver;
 mod lines;
+mod simulation;

@@ -4,6 +4,7 @@ mod compile;
 mod demo;
 mod rounds;
 mod screen;
+mod simulate;
 mod table;
 
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         daemon: Option<PathBuf>,
     },
+    /// Play the election on simulated hosts, with faults drawn from a seed, and watch the promise
+    Simulate(simulate::Arguments),
     /// Do faults of every kind to a cluster of three, in an order of chance; fail if ever two hosts had
     /// the address, or nobody had it in the end
     Chaos {
@@ -52,6 +55,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { keep, daemon } => demo(keep, daemon),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Chaos {
             seed,
             minutes,

@@ -1,0 +1,366 @@
+//! Pure: the daemons, run as `driver` runs the shipped machine: one thing at a time, in the driver's
+//! order: a note, a stop, a report, an answer, a deadline.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use vip_elector::election::call::Call;
+use vip_elector::election::lease::Terms;
+use vip_elector::election::machine::{Action, DeadlineReason, Event as Input, Machine, Params};
+use vip_elector::election::note::{Before, Note};
+use vip_elector::election::status::{Outcome, Phase};
+use vip_elector::election::target::{VipOrder, VipTarget};
+use vip_elector::vip::reconcile::Reconciler;
+
+use super::{Event, World};
+use crate::invariants::Violation;
+use crate::process::{Process, Stop};
+use crate::request::{self, failure};
+use crate::schedule::TTL;
+use crate::trace::Who;
+
+/// As in `daemon`.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More calls into a machine at one instant than any chain of events asks for.
+const CALLS_AT_ONCE: u32 = 200;
+
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+impl World<'_> {
+    /// A supervisor starts the daemon, where there is none and the host has power.
+    pub(super) fn start(&mut self, host: usize) {
+        if self.hosts[host].process.is_some() || self.hosts[host].off > 0 {
+            return;
+        }
+        let number = self.number();
+        let seed = self.draw.u64(..);
+        let plan = self.hosts[host].plan;
+        let mut terms = Terms::managed(plan.lock_delay, TTL);
+        if !plan.kernel_lease {
+            terms = terms.without_kernel_lease();
+        }
+        let params = Params {
+            terms: self.game.broken.map_or(terms, |rule| terms.breaking(rule)),
+            value: request::value(host),
+            session_name: format!("p{number}"),
+            before: self.before(host),
+        };
+        let before = params.before.clone();
+        self.trace.say(self.now, Who::Host(host), || {
+            format!("daemon p{number} starts, before it: {before:?}")
+        });
+        let first = params.first_order();
+        let it = &mut self.hosts[host];
+        it.told = it.plan.lock_delay;
+        let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
+        let lock_delay = it.plan.lock_delay;
+        let reconciler = Reconciler::new(ADDRESS);
+        let mut process = Process::new(number, self.now, lock_delay, machine, reconciler, first);
+        match before {
+            Before::Nothing => {}
+            Before::Leftover { .. } => self.tally.saw("starts after a leftover session"),
+            Before::Adoptable { session, .. } => {
+                process.adopts = Some(session);
+                self.tally.saw("starts with a session to adopt");
+            }
+        }
+        it.process = Some(process);
+        self.do_all(host, actions);
+        self.plan_turn(host, Duration::ZERO);
+        self.pump(host);
+    }
+
+    /// The process is no more. What it gave the kernel stays.
+    pub(super) fn die(&mut self, host: usize) {
+        if self.hosts[host].process.take().is_some() {
+            self.trace
+                .say(self.now, Who::Host(host), || "daemon gone".to_owned());
+        }
+    }
+
+    pub(super) fn ask_to_stop(&mut self, host: usize) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        if process.stop == Stop::No {
+            process.stop = Stop::Asked;
+            let process = process.number;
+            self.after(STOP_TIMEOUT, Event::TooLong { host, process });
+            self.pump(host);
+        }
+    }
+
+    pub(super) fn too_long(&mut self, host: usize, number: u64) {
+        let process = self.hosts[host].process.as_ref();
+        if process.is_some_and(|process| process.number == number && process.frozen == 0) {
+            self.tally.saw("stops that took too long");
+            self.die(host);
+        }
+    }
+
+    pub(super) fn freeze(&mut self, host: usize) {
+        if let Some(process) = &mut self.hosts[host].process {
+            process.frozen += 1;
+        }
+    }
+
+    /// SIGCONT. What came meanwhile is taken in now; what has not come is given up.
+    pub(super) fn thaw(&mut self, host: usize) {
+        let answers_first = self.draw.bool();
+        let now = self.now;
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        process.frozen = process.frozen.saturating_sub(1);
+        if process.frozen > 0 {
+            return;
+        }
+        process.running_since = now;
+        let given_up: Vec<_> = process
+            .pending
+            .iter()
+            .filter(|(_, request)| request.times_out <= now)
+            .map(|(op, _)| *op)
+            .collect();
+        for op in given_up {
+            process.pending.remove(&op);
+            let timeout = (
+                op,
+                Err(failure(
+                    vip_elector::election::call::FailureKind::Unavailable,
+                )),
+            );
+            if answers_first {
+                process.inbox.push_back(timeout);
+            } else {
+                process.inbox.push_front(timeout);
+            }
+        }
+        let number = process.number;
+        let told_too_late = process.stop != Stop::No;
+        if told_too_late {
+            let event = Event::TooLong {
+                host,
+                process: number,
+            };
+            self.after(STOP_TIMEOUT, event);
+        }
+        let (first, second) = (self.nap(), self.nap());
+        self.after(
+            first,
+            Event::Drive {
+                host,
+                process: number,
+            },
+        );
+        self.plan_turn(host, second);
+    }
+
+    pub(super) fn drive(&mut self, host: usize, number: u64) {
+        if let Some(process) = &mut self.hosts[host].process
+            && process.number == number
+        {
+            if process.wake == Some(self.now) {
+                process.wake = None;
+            }
+            self.pump(host);
+        }
+    }
+
+    /// The driver's loop, until it has to wait.
+    pub(super) fn pump(&mut self, host: usize) {
+        loop {
+            let it = &mut self.hosts[host];
+            let local = it.clock.read(self.now);
+            let Some(process) = &mut it.process else {
+                return;
+            };
+            if process.frozen > 0 || process.task.ending {
+                return;
+            }
+            let input = if let Some((op, kept)) = process.remembered.pop_front() {
+                Input::Remembered { op, kept }
+            } else if process.stop == Stop::Asked {
+                process.stop = Stop::Told;
+                Input::Stop
+            } else if let Some(report) = process.report.take() {
+                Input::Vip(report)
+            } else if let Some((op, result)) = process.inbox.pop_front() {
+                Input::Completed { op, result }
+            } else {
+                match process.machine.deadline() {
+                    Some((at, reason)) if at <= local => {
+                        if reason == DeadlineReason::WaitedOut {
+                            self.tally.saw("unclean endings waited out");
+                        }
+                        Input::DeadlineReached
+                    }
+                    Some((at, _)) => {
+                        let at = it.clock.when(at);
+                        self.wake_driver(host, at);
+                        return;
+                    }
+                    None => return,
+                }
+            };
+            let Some(process) = &mut self.hosts[host].process else {
+                return;
+            };
+            if process.calls_now.0 != self.now {
+                process.calls_now = (self.now, 0);
+            }
+            process.calls_now.1 += 1;
+            if process.calls_now.1 > CALLS_AT_ONCE {
+                self.violation = Some(Violation::Spins(host));
+                return;
+            }
+            let actions = process.machine.step(local, input);
+            self.do_all(host, actions);
+        }
+    }
+
+    fn wake_driver(&mut self, host: usize, at: Duration) {
+        let Some(process) = &self.hosts[host].process else {
+            return;
+        };
+        // An earlier wake-up finds the deadline and plans it.
+        if process.wake.is_some_and(|wake| wake <= at) {
+            return;
+        }
+        let number = process.number;
+        let at = at + self.nap();
+        if let Some(process) = &mut self.hosts[host].process {
+            process.wake = Some(at);
+        }
+        self.at(
+            at,
+            Event::Drive {
+                host,
+                process: number,
+            },
+        );
+    }
+
+    /// Passes the order on, then hands the requests out.
+    fn do_all(&mut self, host: usize, actions: Vec<Action>) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        let order = process.machine.vip_order();
+        if let Some(order) = order.filter(|order| *order != process.task.order) {
+            let leads = |order: &VipOrder| matches!(order.target, VipTarget::HeldUntil(_));
+            let (led, now_leads) = (leads(&process.task.order), leads(&order));
+            process.task.order = order;
+            process.task.news = true;
+            if led != now_leads {
+                if now_leads {
+                    self.tally.saw("leaderships");
+                    let adopts = process.adopts.take();
+                    if adopts.is_some() && process.machine.status().session == adopts {
+                        self.tally.saw("adoptions");
+                    }
+                }
+                self.trace.say(self.now, Who::Host(host), || {
+                    (if now_leads {
+                        "LEADS"
+                    } else {
+                        "leads no longer"
+                    })
+                    .to_owned()
+                });
+            }
+            self.rouse(host);
+        }
+        for action in actions {
+            match action {
+                Action::Call { op, call, timeout } => {
+                    self.trace.say(self.now, Who::Host(host), || {
+                        format!("asks {}", super::consul::shown(&call))
+                    });
+                    if let Some(process) = &mut self.hosts[host].process
+                        && matches!(call, Call::SessionLockDelay(_))
+                    {
+                        process.asking = Some((op, process.machine.status().session));
+                    }
+                    self.send(host, op, call, timeout);
+                }
+                Action::Remember { op, note } => {
+                    let kept = self.remember(host, note);
+                    if let Some(process) = &mut self.hosts[host].process {
+                        process.remembered.push_back((op, kept));
+                    }
+                }
+            }
+        }
+        self.see_whether_stopped(host);
+    }
+
+    /// As `runtime::session` does with a file.
+    fn remember(&mut self, host: usize, note: Note) -> bool {
+        let it = &mut self.hosts[host];
+        let written = it.full == 0 || note == Note::Nothing;
+        if it.read_only > 0 {
+            self.tally.saw("notes that were not kept");
+            return false;
+        }
+        self.trace
+            .say(self.now, Who::Host(host), || format!("notes {note:?}"));
+        let lock_delay = it.process.as_ref().map(|process| process.lock_delay);
+        it.note = written.then_some((note, it.boot, lock_delay.unwrap_or_default()));
+        true
+    }
+
+    /// As `runtime::session` judges what it finds.
+    fn before(&self, host: usize) -> Before {
+        let it = &self.hosts[host];
+        let Some((note, boot, lock_delay)) = it.note.clone() else {
+            return Before::Nothing;
+        };
+        let same_terms = boot == it.boot && lock_delay == it.plan.lock_delay;
+        match note {
+            Note::Nothing => Before::Nothing,
+            Note::Live { name, session } if same_terms => Before::Adoptable { name, session },
+            Note::Creating { name } => Before::Leftover {
+                name,
+                session: None,
+            },
+            Note::Live { name, session } | Note::Spent { name, session } => Before::Leftover {
+                name,
+                session: Some(session),
+            },
+        }
+    }
+
+    fn see_whether_stopped(&mut self, host: usize) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        // A machine that has stopped waits for nothing.
+        if process.machine.deadline().is_some() {
+            return;
+        }
+        let Phase::Stopped(outcome) = process.machine.status().phase else {
+            return;
+        };
+        self.trace.say(self.now, Who::Host(host), || {
+            format!("stopped: {outcome:?}")
+        });
+        process.pending.clear();
+        process.task.ending = true;
+        process.task.order = VipOrder {
+            version: process.task.order.version + 1,
+            target: VipTarget::Absent,
+        };
+        process.task.news = true;
+        self.rouse(host);
+        match outcome {
+            Outcome::NotALock { .. } => {
+                let pause = self.millis(1_000, 5_000);
+                self.after(pause, Event::Start { host });
+            }
+            Outcome::SessionLeft => self.tally.saw("stops that left the session"),
+            Outcome::Stopped => self.tally.saw("clean stops"),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Pure: the VIP tasks, run as `vip::task` runs the shipped reconciler: look, take one step, look again,
+//! and wait when nothing is left to do.
+//!
+//! Deciding on a step and doing it is one instant here; [`crate::kernel`] says why.
+
+use std::time::Duration;
+
+use vip_elector::vip::reconcile::Step;
+
+use super::{Event, World};
+use crate::process::Stage;
+use crate::trace::Who;
+
+/// As in `vip::task`.
+const STEPS_PER_PASS: u32 = 16;
+
+/// As in `vip::task`.
+const BLIND_PAUSE: Duration = Duration::from_millis(100);
+
+impl World<'_> {
+    /// There is news for the VIP task.
+    pub(super) fn rouse(&mut self, host: usize) {
+        if let Some(process) = &self.hosts[host].process
+            && matches!(process.task.stage, Stage::Idle)
+        {
+            let pause = self.nap();
+            self.plan_turn(host, pause);
+        }
+    }
+
+    /// The kernel tells the VIP task that something has changed which was not its own doing. (It
+    /// tells of the task's own doing, too, and the task then looks once more and sees nothing new.)
+    pub(super) fn kernel_changed(&mut self, host: usize) {
+        if let Some(process) = &mut self.hosts[host].process {
+            process.task.changed = true;
+            self.rouse(host);
+        }
+    }
+
+    pub(super) fn plan_turn(&mut self, host: usize, pause: Duration) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        process.task.turn += 1;
+        let event = Event::Look {
+            host,
+            process: process.number,
+            turn: process.task.turn,
+        };
+        self.after(pause, event);
+    }
+
+    /// The VIP task goes on.
+    pub(super) fn turn(&mut self, host: usize, number: u64, turn: u64) {
+        let it = &mut self.hosts[host];
+        let Some(process) = &mut it.process else {
+            return;
+        };
+        if process.number != number || process.task.turn != turn || process.frozen > 0 {
+            return;
+        }
+        let local = it.clock.read(self.now);
+        let task = &mut process.task;
+        let pause = match std::mem::replace(&mut task.stage, Stage::Idle) {
+            Stage::Idle => {
+                task.using = task.order;
+                (task.news, task.changed) = (false, false);
+                task.steps = 0;
+                task.stage = Stage::Looking(it.kernel.observe());
+                self.nap()
+            }
+            Stage::Looking(seen) => {
+                let Some(step) = task.reconciler.plan(local, &task.using, &seen) else {
+                    let report = task.reconciler.report(local, &task.using, &seen);
+                    let wake_at = task.reconciler.wake_at(local, &task.using, &seen);
+                    let again = task.news || task.changed;
+                    let off = task.using.version == task.order.version && !report.held;
+                    if task.ending && off {
+                        self.die(host);
+                        return;
+                    }
+                    if task.said.as_ref() != Some(&report) {
+                        task.said = Some(report.clone());
+                        process.report = Some(report);
+                        let pause = self.nap();
+                        self.after(
+                            pause,
+                            Event::Drive {
+                                host,
+                                process: number,
+                            },
+                        );
+                    }
+                    if again {
+                        self.plan_turn(host, Duration::ZERO);
+                    } else if let Some(at) = wake_at {
+                        let at = self.hosts[host].clock.when(at) + self.nap();
+                        self.plan_turn(host, at.saturating_sub(self.now));
+                    }
+                    return;
+                };
+                let result = self.act(host, step);
+                if let Some(process) = &mut self.hosts[host].process {
+                    process.task.stage = Stage::Acting(step, result);
+                }
+                self.nap()
+            }
+            Stage::Acting(step, result) => {
+                task.reconciler.done(local, &task.using, step, result);
+                task.steps += 1;
+                if task.steps >= STEPS_PER_PASS {
+                    self.tally.saw("passes of the vip task cut short");
+                    if task.news || task.changed {
+                        Duration::ZERO
+                    } else {
+                        BLIND_PAUSE
+                    }
+                } else {
+                    task.stage = Stage::Looking(it.kernel.observe());
+                    self.nap()
+                }
+            }
+        };
+        self.plan_turn(host, pause);
+    }
+
+    /// The kernel does what the VIP task asks for.
+    fn act(&mut self, host: usize, step: Step) -> Result<(), String> {
+        let (now, it) = (self.now, &mut self.hosts[host]);
+        let clock = it.clock;
+        let expiry = match step {
+            Step::Add { lifetime, .. } => {
+                let added = it.kernel.add(now, lifetime, &clock, &mut self.draw);
+                if added.is_ok()
+                    && self.last_holder != Some(host)
+                    && self.last_holder.replace(host).is_some()
+                {
+                    self.tally.saw("failovers");
+                }
+                Some(added?)
+            }
+            Step::Refresh { lifetime, .. } => {
+                Some(it.kernel.refresh(now, lifetime, &clock, &mut self.draw))
+            }
+            Step::Remove { .. } => {
+                it.kernel.remove();
+                None
+            }
+            Step::Announce => return Ok(()),
+        };
+        self.trace
+            .say(now, Who::Host(host), || format!("kernel: {step:?}"));
+        if let Some(expiry) = expiry
+            && let Some(at) = expiry.at
+        {
+            let token = expiry.token;
+            self.at(at, Event::Expire { host, token });
+        }
+        Ok(())
+    }
+
+    /// A lifetime is over.
+    pub(super) fn expire(&mut self, host: usize, token: u64) {
+        if self.hosts[host].kernel.expire(token) {
+            self.tally.saw("addresses ended by the kernel");
+            self.trace.say(self.now, Who::Host(host), || {
+                "kernel: the address's lifetime is over".to_owned()
+            });
+            self.kernel_changed(host);
+        }
+    }
+}
