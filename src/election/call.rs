@@ -99,7 +99,7 @@ pub enum Call {
     Acquire {
         /// Who takes it.
         session: SessionId,
-        /// The key's modify index when it was seen free.
+        /// The key's modify index when it was seen free; Consul has no index 0.
         index: u64,
     },
     /// Writes value and flag once more if the session still holds the lock.

@@ -17,6 +17,7 @@ mod attempt;
 mod joining;
 mod leading;
 mod member;
+mod question;
 mod resigning;
 mod standby;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use self::adopting::Adopting;
 use self::attempt::Attempt;
 use self::joining::Joining;
 use self::member::{Member, Part};
+use self::question::Question;
 use self::resigning::Resigning;
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending, SessionId};
@@ -154,6 +156,7 @@ struct Core {
     campaign_after: Timestamp,
     /// The largest lock-delay of any holder seen: how long another leader may act unheard.
     others_lock_delay: Duration,
+    question: Question,
     ending: Option<Ending>,
     overwritten: u64,
     troubles: BTreeMap<Doing, Trouble>,
@@ -206,6 +209,7 @@ impl Machine {
             vip,
             campaign_after: now,
             others_lock_delay: Duration::ZERO,
+            question: Question::default(),
             ending: None,
             overwritten: 0,
             troubles: BTreeMap::new(),
@@ -301,6 +305,9 @@ impl Machine {
 
     fn completed(&mut self, now: Timestamp, op: OpId, result: Result<Answer, Failure>) {
         let core = &mut self.core;
+        if core.question_completed(now, op, &result) {
+            return;
+        }
         let next = match &mut self.role {
             Role::Clearing | Role::Stopped(_) => None,
             Role::Adopting(adopting) => adopting.completed(core, now, op, result),

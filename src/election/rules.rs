@@ -23,6 +23,9 @@ pub enum Rule {
     /// Each unclean ending is waited out from its own first proof. Broken: from that of the first
     /// one that was seen.
     EachEndingWaitedOut,
+    /// An acquire fails if anything has happened to the key since it was seen free. Broken: it asks for
+    /// the lock whatever has happened.
+    AcquireChecksIndex,
     /// A wait is as long as the longest lock-delay of any holder seen. Broken: as long as the own one.
     LongestLockDelayWaited,
     /// An answer to a request that nobody waits for any more is dropped. Broken: it is taken for the
@@ -38,13 +41,14 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LeaseWithinLockDelay,
         Self::ConfirmByConsistentRead,
         Self::LeaseCountsFromRequest,
         Self::ReleaseAfterAddressOff,
         Self::UncleanEndingWaitedOut,
         Self::EachEndingWaitedOut,
+        Self::AcquireChecksIndex,
         Self::LongestLockDelayWaited,
         Self::StaleAnswersDropped,
         Self::KernelLifetimeWithinLease,
@@ -60,6 +64,7 @@ impl Rule {
             Self::ReleaseAfterAddressOff => "release after the address is off",
             Self::UncleanEndingWaitedOut => "wait after the key was deleted under a live leader",
             Self::EachEndingWaitedOut => "each unclean ending is waited out from its own proof",
+            Self::AcquireChecksIndex => "an acquire checks that nothing has happened to the key",
             Self::LongestLockDelayWaited => "wait for the longest lock-delay of any holder seen",
             Self::StaleAnswersDropped => "a stale completion is dropped",
             Self::KernelLifetimeWithinLease => "the kernel's lifetime ends within the lease",

@@ -100,6 +100,7 @@ impl Member {
 
     pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
         into.extend(self.session.renewal.deadline(DeadlineReason::Renew));
+        into.extend(core.question.deadline());
         if self.watch.index > 0 {
             into.extend(self.watch.attempt.deadline(DeadlineReason::Retry));
         }
@@ -119,6 +120,7 @@ impl Member {
                 .attempt
                 .send_if_due(core, now, WATCH_TIMEOUT, || Call::Watch { index });
         }
+        core.send_question(now);
         match &mut self.part {
             Part::Standby(standby) => standby.send(core, now, &self.session.id),
             Part::Leading(leading) => leading.send(core, now, &self.session.id),
@@ -250,7 +252,7 @@ impl Member {
         let at_once = news && key.entry.is_some();
         self.watch.attempt = Attempt::Due(if at_once { now } else { sent_at + WATCH_PACE });
         match &mut self.part {
-            Part::Standby(standby) if news => standby.hinted(now, &self.session.id, &key),
+            Part::Standby(standby) if news => standby.hinted(core, now, &self.session.id, &key),
             Part::Standby(standby) if restored => standby.doubt(now),
             Part::Leading(leading) if news || restored => {
                 leading.hinted(core, now, &self.session.id, &key);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::attempt::Attempt;
 use super::leading::Leading;
 use super::member::Turn;
 use super::{CALL_TIMEOUT, Core, DeadlineReason};
@@ -19,9 +18,6 @@ use crate::election::time::Timestamp;
 /// Added to every wait for another's lease to end.
 const WAIT_EXTRA: Duration = Duration::from_millis(10);
 
-/// How soon a question for a holder's lock-delay that was not answered is asked again.
-const ASK_PAUSE: Duration = Duration::from_secs(1);
-
 /// How soon an acquire that Consul delays is tried again.
 const LOCK_DELAY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,10 +29,6 @@ pub(super) struct Standby {
     backoff: Backoff,
     /// An unclean ending, and when it was first proven.
     abandoned: Option<(u64, Timestamp)>,
-    /// The holder whose lock-delay is being asked for, until there is an answer.
-    asking: Option<Asking>,
-    /// The holder whose lock-delay is known.
-    asked: Option<SessionId>,
     /// A proof that is older than this hint proves nothing.
     hint: u64,
     /// An acquire of ours may have been carried out, or may be yet.
@@ -59,13 +51,6 @@ enum Request {
     Acquire { index: u64 },
 }
 
-/// The question for a holder's lock-delay, which stands in no other request's way.
-#[derive(Debug)]
-struct Asking {
-    holder: SessionId,
-    attempt: Attempt,
-}
-
 impl Standby {
     /// Starts by looking.
     pub(super) fn unknown(now: Timestamp) -> Self {
@@ -75,8 +60,6 @@ impl Standby {
             not_before: now,
             backoff: Backoff::default(),
             abandoned: None,
-            asking: None,
-            asked: None,
             hint: 0,
             may_hold: false,
             adopted: false,
@@ -100,7 +83,7 @@ impl Standby {
     }
 
     /// Starts from a proof that the lock is not ours.
-    pub(super) fn seeing(core: &Core, now: Timestamp, state: KeyState) -> Self {
+    pub(super) fn seeing(core: &mut Core, now: Timestamp, state: KeyState) -> Self {
         let mut standby = Self::in_doubt(now);
         standby.prove(core, now, state);
         standby
@@ -133,16 +116,9 @@ impl Standby {
 
     pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
         into.extend(self.wanted(core).map(|(at, reason, _)| (at, reason)));
-        let asking = self.asking.as_ref();
-        into.extend(asking.and_then(|asking| asking.attempt.deadline(DeadlineReason::Retry)));
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
-        if let Some(Asking { holder, attempt }) = &mut self.asking {
-            attempt.send_if_due(core, now, CALL_TIMEOUT, || {
-                Call::SessionLockDelay(holder.clone())
-            });
-        }
         let Some((at, _, request)) = self.wanted(core) else {
             return;
         };
@@ -154,7 +130,11 @@ impl Standby {
             Request::Mark => Call::MarkVacant,
             Request::Acquire { index } => Call::Acquire {
                 session: own.clone(),
-                index,
+                index: if core.params.terms.keeps(Rule::AcquireChecksIndex) {
+                    index
+                } else {
+                    0
+                },
             },
         };
         self.under_way = Some((core.call(now, CALL_TIMEOUT, call), request));
@@ -215,7 +195,7 @@ impl Standby {
     }
 
     /// Takes a proof in.
-    fn prove(&mut self, core: &Core, now: Timestamp, state: KeyState) {
+    fn prove(&mut self, core: &mut Core, now: Timestamp, state: KeyState) {
         let each = core.params.terms.keeps(Rule::EachEndingWaitedOut);
         if let KeyState::Abandoned { index } = &state
             && self
@@ -225,28 +205,24 @@ impl Standby {
             self.abandoned = Some((*index, now));
         }
         self.adopted = false;
-        self.know(now, state);
+        self.know(core, now, state);
     }
 
-    fn know(&mut self, now: Timestamp, state: KeyState) {
-        if let KeyState::Held { by, .. } = &state
-            && self.asked.as_ref() != Some(by)
-            && self
-                .asking
-                .as_ref()
-                .is_none_or(|asking| asking.holder != *by)
-        {
-            let attempt = Attempt::Due(now);
-            self.asking = Some(Asking {
-                holder: by.clone(),
-                attempt,
-            });
+    fn know(&mut self, core: &mut Core, now: Timestamp, state: KeyState) {
+        if let KeyState::Held { by, .. } = &state {
+            core.question.about(now, by);
         }
         self.view = View::Known(state);
     }
 
     /// Takes in what a watch saw, which may be old, and which somebody may have undone since.
-    pub(super) fn hinted(&mut self, now: Timestamp, own: &SessionId, key: &KeyRead) {
+    pub(super) fn hinted(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        own: &SessionId,
+        key: &KeyRead,
+    ) {
         self.hint = key.index;
         if self.under_way.is_some() {
             // Its answer says more; a proof that turns out to be older is read again.
@@ -267,7 +243,7 @@ impl Standby {
             KeyState::Abandoned { .. }
             | KeyState::Held { .. }
             | KeyState::Released { .. }
-            | KeyState::NotALock { .. } => self.know(now, state),
+            | KeyState::NotALock { .. } => self.know(core, now, state),
         }
         if free {
             // Somebody has just been able to write: no reason to pause any longer.
@@ -291,25 +267,6 @@ impl Standby {
         own: &SessionId,
         result: Result<Answer, Failure>,
     ) -> Option<Turn> {
-        if let Some(Asking { holder, attempt }) = &mut self.asking
-            && attempt.answered_by(op).is_some()
-        {
-            // Without the right to know it, the own lock-delay has to do.
-            let known = match result {
-                Ok(Answer::LockDelay(lock_delay)) => Some(lock_delay.unwrap_or_default()),
-                Err(failure) if failure.kind == FailureKind::Denied => Some(Duration::ZERO),
-                Ok(_) | Err(_) => None,
-            };
-            match known {
-                Some(lock_delay) => {
-                    core.others_lock_delay = core.others_lock_delay.max(lock_delay);
-                    self.asked = Some(holder.clone());
-                    self.asking = None;
-                }
-                None => *attempt = Attempt::Due(now + jitter(ASK_PAUSE, &mut core.rng)),
-            }
-            return None;
-        }
         if self
             .under_way
             .as_ref()

@@ -76,10 +76,16 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
         },
         Call::DestroySession(session) => Command::DestroySession(session.clone()),
         Call::MarkVacant => Command::Txn(vec![Op::CheckNotExists(key()), Op::Set(write(VACANT))]),
-        Call::Acquire { session, index } => Command::Txn(vec![
-            Op::CheckIndex(key(), *index),
-            Op::Lock(write(ours.as_bytes()), session.clone()),
-        ]),
+        Call::Acquire { session, index } => {
+            let lock = Op::Lock(write(ours.as_bytes()), session.clone());
+            // Only where the rule that it checks one is broken.
+            let unchecked = *index == 0;
+            Command::Txn(if unchecked {
+                vec![lock]
+            } else {
+                vec![Op::CheckIndex(key(), *index), lock]
+            })
+        }
         Call::Restore(session) => Command::Txn(vec![
             Op::CheckSession(key(), session.clone()),
             Op::Lock(write(ours.as_bytes()), session.clone()),
