@@ -94,6 +94,19 @@ fn changes(cluster: &Cluster) -> Result<Vec<Change>, Box<dyn Error>> {
     Ok(ours.map(|event| event.change).collect())
 }
 
+/// Makes a session that no daemon knows of.
+fn somebody_else(host: &Host) -> Result<String, Box<dyn Error>> {
+    let body = r#"{"Name":"somebody else"}"#;
+    let made: Value = serde_json::from_str(&host.agent().put("/v1/session/create", body)?)?;
+    Ok(made["ID"].as_str().ok_or("no id")?.to_owned())
+}
+
+/// The path that takes the lock with a session.
+fn acquire(cluster: &Cluster, session: &str) -> String {
+    let key = cluster.key();
+    format!("/v1/kv/{key}?acquire={session}&flags={LOCK_FLAG}")
+}
+
 fn adopted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     let mut daemon = lead(host, &LONG)?;
     let session = holder(cluster, host)?.ok_or("no holder")?;
@@ -115,12 +128,8 @@ fn adopted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
 }
 
 fn standby_adopted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
-    let other = host
-        .agent()
-        .put("/v1/session/create", r#"{"Name":"somebody else"}"#)?;
-    let other: Value = serde_json::from_str(&other)?;
-    let other = other["ID"].as_str().ok_or("no id")?;
-    let path = format!("/v1/kv/{}?acquire={other}&flags={LOCK_FLAG}", cluster.key());
+    let other = &somebody_else(host)?;
+    let path = acquire(cluster, other);
     host.agent().put(&path, "web9")?;
     let mut daemon = start(host, &LONG)?;
     daemon.log.wait_for("standing by", 0, LIMIT)?;
@@ -129,11 +138,15 @@ fn standby_adopted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>>
     let mut next = start(host, &LONG)?;
     next.log.wait_for("went on with the session", 0, LIMIT)?;
     assert_eq!(sessions(host)?, before);
-    assert_eq!(holder(cluster, host)?.as_deref(), Some(other));
+    assert_eq!(holder(cluster, host)?.as_ref(), Some(other));
     assert_eq!(shown(host)?, Vec::<String>::new());
     next.process.signal(Signal::SIGTERM)?;
     ends_with(&mut next, 0)?;
-    assert_eq!(sessions(host)?, [other], "given back like one of its own");
+    assert_eq!(
+        sessions(host)?,
+        [other.as_str()],
+        "given back like one of its own"
+    );
     assert!(!record(host).exists(), "and forgotten");
     Ok(())
 }
@@ -153,11 +166,7 @@ fn dead(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
 }
 
 fn foreign(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
-    let other = host
-        .agent()
-        .put("/v1/session/create", r#"{"Name":"somebody else"}"#)?;
-    let other: Value = serde_json::from_str(&other)?;
-    let other = other["ID"].as_str().ok_or("no id")?;
+    let other = &somebody_else(host)?;
     let mut daemon = lead(host, &SHORT)?;
     let own = holder(cluster, host)?.ok_or("no holder")?;
     kill(&mut daemon)?;
@@ -168,7 +177,7 @@ fn foreign(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
         .put(&format!("/v1/session/destroy/{own}"), "")?;
     let free = format!("/v1/kv/{}?flags={LOCK_FLAG}", cluster.key());
     host.agent().put(&free, "")?;
-    let path = format!("/v1/kv/{}?acquire={other}&flags={LOCK_FLAG}", cluster.key());
+    let path = acquire(cluster, other);
     until("somebody else to get the lock", LIMIT, || {
         match host.agent().put(&path, "web9") {
             Ok(said) if said.trim() == "true" => Ok(()),
