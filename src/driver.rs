@@ -119,8 +119,8 @@ pub async fn run<P: Consul, C: Clock, M: Memory>(
                 () = sleep(&mut clock, deadline) => Event::DeadlineReached,
             },
         };
-        // Read after whatever was waited for, a freeze of this process included: the first thing that
-        // the machine does with it is to compare it with the lease.
+        // Read after whatever was waited for, a freeze of this process included: before anything follows
+        // from the event, the machine compares it with the lease.
         let now = clock.now();
         let actions = machine.step(now, event);
         if let (Some(link), Some(order)) = (&link, machine.vip_order()) {
@@ -155,8 +155,10 @@ impl<P: Consul, M: Memory> Hands<'_, P, M> {
                 }
                 Action::Remember { op, note } => {
                     let (kept, failure) = self.memory.remember(&note);
-                    if failure.is_some() && failure != self.failure {
-                        journal::not_remembered(self.group, failure.as_deref().unwrap_or_default());
+                    if let Some(error) = &failure
+                        && self.failure != failure
+                    {
+                        journal::not_remembered(self.group, error);
                     }
                     self.failure = failure;
                     self.remembered.push_back(Event::Remembered { op, kept });

@@ -3,7 +3,7 @@
 //! A session that gets here is **spent**: a release that was sent may take effect at any later time,
 //! so whatever is answered, the session is destroyed and never leads again, in no process: that it is
 //! spent is written down before the release is sent. Where that cannot be done, none is sent, and the
-//! session is destroyed at once; Consul's lock-delay then stands in front of the next leader.
+//! session is destroyed at once, which everybody waits out.
 
 use super::attempt::Attempt;
 use super::joining::Joining;
@@ -22,8 +22,6 @@ const STOPPING_TRIES: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Resigning {
     pub(super) session: SessionId,
-    /// Known while there is something to write down.
-    name: String,
     step: Step,
     backoff: Backoff,
     /// Since the process has been stopping.
@@ -34,9 +32,12 @@ pub(super) struct Resigning {
 #[derive(Debug)]
 enum Step {
     /// Waiting for the kernel's word that the address is off.
-    AddressOff,
-    /// Waiting until it is written down that the session is spent; `None` is to be written yet.
-    Spend(Option<OpId>),
+    AddressOff {
+        /// The session's, to be written down.
+        name: String,
+    },
+    /// Waiting until it is written down that the session is spent.
+    Spend(OpId),
     Release(Attempt),
     Destroy(Attempt),
 }
@@ -46,8 +47,9 @@ impl Resigning {
     pub(super) fn holding_the_lock(name: &str, session: &SessionId) -> Self {
         Self {
             session: session.clone(),
-            name: name.to_owned(),
-            step: Step::AddressOff,
+            step: Step::AddressOff {
+                name: name.to_owned(),
+            },
             backoff: Backoff::default(),
             tries: 0,
             hurried: false,
@@ -59,7 +61,6 @@ impl Resigning {
         let step = Step::Destroy(Attempt::Due(now));
         Self {
             session,
-            name: String::new(),
             step,
             backoff: Backoff::default(),
             tries: 0,
@@ -69,18 +70,23 @@ impl Resigning {
 
     pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
         match &self.step {
-            Step::AddressOff | Step::Spend(_) => None,
+            Step::AddressOff { .. } | Step::Spend(_) => None,
             Step::Release(attempt) | Step::Destroy(attempt) => {
                 attempt.deadline(DeadlineReason::Retry)
             }
         }
     }
 
-    pub(super) fn next_role(&mut self, core: &Core, now: Timestamp) -> Option<Role> {
-        let may_go_on = core.vip_is_off() || !core.params.terms.keeps(Rule::ReleaseAfterAddressOff);
-        if matches!(self.step, Step::AddressOff) && may_go_on {
-            self.step = if core.params.terms.keeps(Rule::SpentSessionNeverLeads) {
-                Step::Spend(None)
+    pub(super) fn next_role(&mut self, core: &mut Core, now: Timestamp) -> Option<Role> {
+        let terms = core.params.terms;
+        if let Step::AddressOff { name } = &self.step
+            && (core.vip_is_off() || !terms.keeps(Rule::ReleaseAfterAddressOff))
+        {
+            self.step = if terms.keeps(Rule::SpentSessionNeverLeads) {
+                Step::Spend(core.remember(Note::Spent {
+                    name: name.clone(),
+                    session: self.session.clone(),
+                }))
             } else {
                 Step::Release(Attempt::Due(now))
             };
@@ -98,14 +104,7 @@ impl Resigning {
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
         let session = &self.session;
         match &mut self.step {
-            Step::AddressOff | Step::Spend(Some(_)) => {}
-            Step::Spend(under_way @ None) => {
-                let spent = Note::Spent {
-                    name: self.name.clone(),
-                    session: session.clone(),
-                };
-                *under_way = Some(core.remember(spent));
-            }
+            Step::AddressOff { .. } | Step::Spend(_) => {}
             Step::Release(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
                     Call::Release(session.clone())
@@ -120,7 +119,7 @@ impl Resigning {
     }
 
     pub(super) fn remembered(&mut self, now: Timestamp, op: OpId, kept: bool) {
-        if !matches!(self.step, Step::Spend(Some(waiting)) if waiting == op) {
+        if !matches!(self.step, Step::Spend(waiting) if waiting == op) {
             return;
         }
         self.step = if kept {
@@ -138,7 +137,7 @@ impl Resigning {
         result: Result<Answer, Failure>,
     ) -> Option<Role> {
         match &self.step {
-            Step::AddressOff | Step::Spend(_) => None,
+            Step::AddressOff { .. } | Step::Spend(_) => None,
             Step::Release(attempt) => {
                 attempt.answered_by(op)?;
                 core.note(Doing::Locking, &result);
@@ -146,8 +145,8 @@ impl Resigning {
                     && !core.stopping
                     && !core.params.terms.keeps(Rule::SpentSessionNeverLeads)
                 {
-                    let name = std::mem::take(&mut self.name);
-                    let member = Member::adopted(name, self.session.clone(), now);
+                    // Nothing is written down of it, so it needs no name.
+                    let member = Member::adopted(String::new(), self.session.clone(), now);
                     return Some(Role::Member(Box::new(member)));
                 }
                 // Whatever was answered: destroying the session gives the lock up too, with Consul's
