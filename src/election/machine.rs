@@ -22,6 +22,7 @@ mod resigning;
 mod standby;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,7 +34,7 @@ use self::member::{Member, Part};
 use self::question::Question;
 use self::resigning::Resigning;
 use crate::election::backoff::Backoff;
-use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending, SessionId};
+use crate::election::call::{Answer, Call, Failure, OpId, Pending, SessionId};
 use crate::election::key::KeyState;
 use crate::election::lease::Terms;
 use crate::election::note::{Before, Note};
@@ -470,45 +471,5 @@ impl Core {
             .filter(|report| report.version >= vip.order.version)?
             .blocker
             .as_ref()
-    }
-
-    /// Keeps account of what goes wrong, by what we were doing.
-    fn note(&mut self, doing: Doing, result: &Result<Answer, Failure>) {
-        let Err(failure) = result else {
-            self.troubles.remove(&doing);
-            if doing != Doing::Watching {
-                // An agent that has carried something out is there. (A watch is answered by any
-                // server, even by one that has lost its leader.)
-                self.troubles
-                    .retain(|_, trouble| trouble.kind != FailureKind::Unavailable);
-            }
-            return;
-        };
-        match failure.kind {
-            // Answers, not troubles.
-            FailureKind::SessionGone
-            | FailureKind::Held
-            | FailureKind::LockDelayed
-            | FailureKind::Changed => {
-                self.troubles.remove(&doing);
-            }
-            // Whether Consul is there is told by what must be answered; a watch is only a hint.
-            FailureKind::Unavailable if doing == Doing::Watching => {}
-            FailureKind::CheckMissing
-            | FailureKind::CheckCritical
-            | FailureKind::Denied
-            | FailureKind::Unavailable
-            | FailureKind::Refused => {
-                let Failure { kind, message } = failure.clone();
-                self.troubles.insert(
-                    doing,
-                    Trouble {
-                        doing,
-                        kind,
-                        message,
-                    },
-                );
-            }
-        }
     }
 }

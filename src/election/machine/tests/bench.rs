@@ -1,0 +1,146 @@
+//! A machine on the bench: requests are answered by hand, and time passes when it is told to.
+
+use super::*;
+
+/// A machine, its clock, and the requests that it waits for.
+pub(super) struct Bench {
+    pub(super) machine: Machine,
+    pub(super) now: Timestamp,
+    pub(super) under_way: Vec<(OpId, Call)>,
+    /// What was remembered, in order.
+    pub(super) notes: Vec<Note>,
+    /// Whether the runtime directory takes a note.
+    pub(super) remembers: bool,
+}
+
+impl Bench {
+    pub(super) fn start(terms: Terms) -> Self {
+        Self::after(terms, Before::Nothing)
+    }
+
+    pub(super) fn after(terms: Terms, before: Before) -> Self {
+        let now = Timestamp::from_boot(Duration::from_secs(1000));
+        let params = Params {
+            before,
+            ..params(terms)
+        };
+        let (machine, actions) = Machine::start(params, now, 7);
+        let mut bench = Self {
+            machine,
+            now,
+            under_way: Vec::new(),
+            notes: Vec::new(),
+            remembers: true,
+        };
+        bench.take(actions);
+        bench
+    }
+
+    /// A standby with the session `ours` that has asked for its first proof.
+    pub(super) fn standby(terms: Terms) -> Self {
+        let mut bench = Self::start(terms);
+        bench.off();
+        bench.answer_read(held(5, "theirs"));
+        bench.answer("CreateSession", Ok(Answer::Created(SessionId::new("ours"))));
+        bench
+    }
+
+    /// A leader since now, whose acquire took no time.
+    pub(super) fn leader(terms: Terms) -> Self {
+        let mut bench = Self::standby(terms);
+        bench.answer_read(released(6));
+        bench.answer("Acquire", Ok(Answer::Done));
+        assert!(bench.leads());
+        bench.on();
+        bench
+    }
+
+    pub(super) fn step(&mut self, event: Event) {
+        let actions = self.machine.step(self.now, event);
+        self.take(actions);
+    }
+
+    fn take(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Call { op, call, .. } => self.under_way.push((op, call)),
+                Action::Remember { op, note } => {
+                    let kept = self.remembers;
+                    if kept {
+                        self.notes.push(note);
+                    }
+                    self.step(Event::Remembered { op, kept });
+                }
+            }
+        }
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some((at, _)) = self.machine.deadline().filter(|(at, _)| *at <= end) {
+            self.now = self.now.max(at);
+            self.step(Event::DeadlineReached);
+        }
+        self.now = end;
+        self.step(Event::DeadlineReached);
+    }
+
+    /// Answers the one request under way whose name begins so.
+    pub(super) fn answer(&mut self, name: &str, result: Result<Answer, Failure>) {
+        let op = self.remove(name).expect(name);
+        self.step(Event::Completed { op, result });
+    }
+
+    pub(super) fn answer_read(&mut self, key: KeyRead) {
+        self.answer("Read", Ok(Answer::Key(key)));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<OpId> {
+        let at = self
+            .under_way
+            .iter()
+            .position(|(_, call)| format!("{call:?}").starts_with(name))?;
+        Some(self.under_way.remove(at).0)
+    }
+
+    pub(super) fn asks(&self, name: &str) -> bool {
+        self.under_way
+            .iter()
+            .any(|(_, call)| format!("{call:?}").starts_with(name))
+    }
+
+    pub(super) fn report(&mut self, held: bool, blocker: Option<Blocker>) {
+        if let Some(order) = self.machine.vip_order() {
+            self.step(Event::Vip(VipReport {
+                version: order.version,
+                held,
+                blocker,
+            }));
+        }
+    }
+
+    pub(super) fn on(&mut self) {
+        self.report(true, None);
+    }
+
+    pub(super) fn off(&mut self) {
+        self.report(false, None);
+    }
+
+    pub(super) fn blocked(&mut self) {
+        self.report(false, Some(Blocker::InterfaceDown));
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        matches!(self.machine.status().phase, Phase::Leading(_))
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        let status = self.machine.status();
+        if let Phase::Leading(lease) = status.phase {
+            return lease;
+        }
+        panic!("not leading: {status:?}");
+    }
+}
