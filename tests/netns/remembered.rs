@@ -116,8 +116,8 @@ fn adopted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     assert_eq!(mode & 0o777, 0o600);
     kill(&mut daemon)?;
     let next = start(host, &LONG)?;
-    next.log.wait_for("*** LOCK ACQUIRED ***", 0, LIMIT)?;
     next.log.wait_for("went on with the session", 0, LIMIT)?;
+    next.log.wait_for("*** LOCK ACQUIRED ***", 0, LIMIT)?;
     let said = next.log.tail(100);
     assert!(!said.contains("not to be had"), "{said}");
     assert_eq!(holder(cluster, host)?, Some(session.clone()));

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -13,6 +14,9 @@ use nix::unistd::Pid;
 
 use crate::history::History;
 use crate::time::{Timeout, since_start, until};
+
+/// How long the log of a program that has ended is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A line that a program printed.
 #[derive(Clone, Debug)]
@@ -56,6 +60,7 @@ impl Log {
 pub struct Process {
     child: Child,
     group: Pid,
+    reader: JoinHandle<()>,
 }
 
 impl Process {
@@ -69,7 +74,7 @@ impl Process {
         // Ours are the last writing ends outside the program.
         drop(command);
         let log = log.clone();
-        std::thread::Builder::new()
+        let reader = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
                 for line in BufReader::new(read).split(b'\n') {
@@ -84,7 +89,11 @@ impl Process {
                 }
             })?;
         let group = Pid::from_raw(child.id().cast_signed());
-        Ok(Self { child, group })
+        Ok(Self {
+            child,
+            group,
+            reader,
+        })
     }
 
     /// Returns the program's process id.
@@ -106,16 +115,22 @@ impl Process {
         self.child.try_wait()
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and until its last words are in the log.
     ///
     /// # Errors
     /// [`Timeout`] after `limit`.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus, Timeout> {
-        until("a program to end", limit, || match self.child.try_wait() {
+        let status = until("a program to end", limit, || match self.child.try_wait() {
             Ok(Some(status)) => Ok(status),
             Ok(None) => Err("it is still running".to_owned()),
             Err(error) => Err(error.to_string()),
-        })
+        })?;
+        // A child of its own that lives on may still talk; nobody waits long for that.
+        let _ = until("its last words", LAST_WORDS, || {
+            let heard = self.reader.is_finished();
+            heard.then_some(()).ok_or_else(|| "more may come".to_owned())
+        });
+        Ok(status)
     }
 
     /// Returns a line of `/proc/PID/status`, such as `CapEff`.
