@@ -153,6 +153,7 @@ impl<P: Consul, M: Memory> Hands<'_, P, M> {
                     self.calls
                         .push(answer.map(move |result| (op, result)).boxed());
                 }
+                Action::Send { .. } => {}
                 Action::Remember { op, note } => {
                     let (kept, failure) = self.memory.remember(&note);
                     if let Some(error) = &failure

@@ -62,8 +62,10 @@ impl Binding {
     /// # Errors
     /// As [`Failure`] says. To an operation on a key that is no longer ours, [`FailureKind::Changed`].
     pub async fn call(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
-        match call {
-            Call::CreateSession { name } => self.create(&name, timeout).await.map(Answer::Created),
+        match call.clone() {
+            Call::CreateSession { name, .. } => {
+                self.create(&name, timeout).await.map(Answer::Created)
+            }
             Call::FindSession { name, id } => {
                 let found = self.find(&name, id.as_ref(), timeout).await;
                 found.map(Answer::Found)
@@ -103,7 +105,19 @@ impl Binding {
                     .await
                     .map(done)
             }
-            Call::Release(session) => self.release(&session, timeout).await.map(done),
+            Call::Release { session, .. } => self.release(&session, timeout).await.map(done),
+            Call::HandOver { .. }
+            | Call::RegisterService { .. }
+            | Call::Feed
+            | Call::DeregisterService
+            | Call::WatchGroup { .. }
+            | Call::Register(_)
+            | Call::Unregister(_)
+            | Call::DropRequest { .. }
+            | Call::Depose(_) => Err(Failure {
+                kind: FailureKind::Refused,
+                message: format!("{call}: not possible yet"),
+            }),
         }
     }
 

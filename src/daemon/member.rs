@@ -15,7 +15,7 @@ use crate::consul::Binding;
 use crate::driver::clock::BootClock;
 use crate::driver::{self, World, journal};
 use crate::election::lease::Terms;
-use crate::election::machine::Params;
+use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
 use crate::runtime::address::AddressFile;
@@ -53,6 +53,7 @@ impl Member {
             terms,
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
+            options: Options::default(),
             before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();

@@ -127,7 +127,10 @@ fn log_trouble(group: &str, before: &Status, trouble: Option<&Trouble>) {
             | Doing::Watching
             | Doing::Renewing
             | Doing::Locking
-            | Doing::Leaving => {
+            | Doing::Leaving
+            | Doing::Living
+            | Doing::Standing
+            | Doing::Deposing => {
                 warn!(
                     group,
                     error, "consul does not answer as it should, trying again"

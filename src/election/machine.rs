@@ -35,9 +35,12 @@ use self::question::Question;
 use self::resigning::Resigning;
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, OpId, Pending, SessionId};
+use crate::election::candidate::Contact;
+use crate::election::health::Health;
 use crate::election::key::KeyState;
 use crate::election::lease::Terms;
 use crate::election::note::{Before, Note};
+use crate::election::peer::Datagram;
 use crate::election::rules::Rule;
 use crate::election::status::{Doing, Ending, Outcome, Phase, Status, Trouble};
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
@@ -57,6 +60,36 @@ pub struct Params {
     pub session_name: String,
     /// What the process before left.
     pub before: Before,
+    /// What makes a takeover faster.
+    pub options: Options,
+}
+
+/// What makes a takeover faster. Nothing of the promise rests on any of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Among candidates, higher is better.
+    pub priority: i32,
+    /// After how long a better candidate gets the lock, if at all.
+    pub preempt_after: Option<Duration>,
+    /// The TTL of the liveness check, if there is one.
+    pub liveness_ttl: Option<Duration>,
+    /// The time from one heartbeat to the next, if there are any.
+    pub peer_interval: Option<Duration>,
+    /// Of this host, as long as nothing else is said.
+    pub health: Health,
+}
+
+impl Default for Options {
+    /// None of it, on a healthy host.
+    fn default() -> Self {
+        Self {
+            priority: 0,
+            preempt_after: None,
+            liveness_ttl: None,
+            peer_interval: None,
+            health: Health::Good,
+        }
+    }
 }
 
 impl Params {
@@ -92,6 +125,10 @@ pub enum Event {
         /// Whether the next process will find this note, or at least none before it.
         kept: bool,
     },
+    /// Another host has said something, and it is certain that it was that one.
+    Heard(Datagram),
+    /// How fit this host is to lead.
+    Health(Health),
     /// Give everything up and stop.
     Stop,
 }
@@ -116,6 +153,13 @@ pub enum Action {
         op: OpId,
         /// What to write in place of the note before.
         note: Note,
+    },
+    /// Send this to another host, at once, and without waiting for anything.
+    Send {
+        /// Where to.
+        contact: Contact,
+        /// What.
+        datagram: Datagram,
     },
 }
 
@@ -233,6 +277,7 @@ impl Machine {
                 }
             }
             Event::Remembered { op, kept } => self.remembered(now, op, kept),
+            Event::Heard(_) | Event::Health(_) => {}
             Event::Stop => self.core.stopping = true,
         }
         self.settle(now);
@@ -301,6 +346,11 @@ impl Machine {
                 .cloned(),
             not_a_lock: member.and_then(|member| member.not_a_lock()),
             overwritten: self.core.overwritten,
+            candidate: false,
+            lost: BTreeMap::new(),
+            handed_to: None,
+            refused_request: None,
+            deposed: None,
         }
     }
 

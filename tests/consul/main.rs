@@ -35,6 +35,14 @@ fn main() -> ExitCode {
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
 }
 
+/// Gives the lock up, by a host that is no candidate.
+pub(crate) const fn release(session: SessionId) -> Call {
+    Call::Release {
+        session,
+        registered: false,
+    }
+}
+
 /// Makes a trial of an async function.
 pub(crate) fn trial<F: Future<Output = ()>>(
     name: &str,
@@ -103,6 +111,7 @@ impl Host {
         match self
             .call(Call::CreateSession {
                 name: name.to_owned(),
+                liveness: false,
             })
             .await
         {

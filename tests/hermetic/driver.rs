@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vip_elector::driver::{self, Link, World};
 use vip_elector::election::lease::Terms;
-use vip_elector::election::machine::Params;
+use vip_elector::election::machine::{Options, Params};
 use vip_elector::election::note::Before;
 use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
@@ -42,6 +42,7 @@ impl Host {
             value: name.into(),
             session_name: name.into(),
             before: Before::Nothing,
+            options: Options::default(),
         };
         let consul = Arc::clone(consul);
         let driver = tokio::spawn(async move {

@@ -80,12 +80,14 @@ async fn sessions_are_renewed_and_destroyed_only_by_an_answer_that_says_so() {
         (
             Call::CreateSession {
                 name: "n".to_owned(),
+                liveness: false,
             },
             r#"{"ID":""}"#,
         ),
         (
             Call::CreateSession {
                 name: "n".to_owned(),
+                liveness: false,
             },
             "{}",
         ),

@@ -61,7 +61,10 @@ impl Joining {
             None => {
                 let name = our_name(core);
                 core.remember(Note::Creating { name: name.clone() });
-                Call::CreateSession { name }
+                Call::CreateSession {
+                    name,
+                    liveness: false,
+                }
             }
         };
         self.attempt.send_if_due(core, now, CALL_TIMEOUT, || call);
@@ -101,7 +104,7 @@ impl Joining {
                 self.give_up_searching(core);
                 Attempt::Due(now)
             }
-            Ok(Answer::Key(_) | Answer::LockDelay(_) | Answer::Done) => {
+            Ok(Answer::Key(_) | Answer::Group(_) | Answer::LockDelay(_) | Answer::Done) => {
                 Attempt::Due(now + self.backoff.next(&mut core.rng))
             }
             Err(failure) => match failure.kind {

@@ -106,8 +106,9 @@ impl Resigning {
         match &mut self.step {
             Step::AddressOff { .. } | Step::Spend(_) => {}
             Step::Release(attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
-                    Call::Release(session.clone())
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::Release {
+                    session: session.clone(),
+                    registered: false,
                 });
             }
             Step::Destroy(attempt) => {

@@ -21,6 +21,7 @@ pub(super) fn params(terms: Terms) -> Params {
         value: "web1".into(),
         session_name: "vip-elector key".into(),
         before: Before::Nothing,
+        options: Options::default(),
     }
 }
 

@@ -7,6 +7,8 @@ pub(super) struct Bench {
     pub(super) machine: Machine,
     pub(super) now: Timestamp,
     pub(super) under_way: Vec<(OpId, Call)>,
+    /// What was said to other hosts, in order.
+    pub(super) sent: Vec<Datagram>,
     /// What was remembered, in order.
     pub(super) notes: Vec<Note>,
     /// Whether the runtime directory takes a note.
@@ -29,6 +31,7 @@ impl Bench {
             machine,
             now,
             under_way: Vec::new(),
+            sent: Vec::new(),
             notes: Vec::new(),
             remembers: true,
         };
@@ -64,6 +67,7 @@ impl Bench {
         for action in actions {
             match action {
                 Action::Call { op, call, .. } => self.under_way.push((op, call)),
+                Action::Send { datagram, .. } => self.sent.push(datagram),
                 Action::Remember { op, note } => {
                     let kept = self.remembers;
                     if kept {
