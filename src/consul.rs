@@ -8,6 +8,7 @@
 pub mod access;
 pub mod agent;
 mod binding;
+mod blocking;
 mod client;
 mod connect;
 mod endpoint;

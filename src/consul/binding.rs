@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::consul::client::{Client, Deadline};
-use crate::consul::error;
-use crate::consul::kv::{self, Consistency};
+use crate::consul::kv::Consistency;
 use crate::consul::session::{BoundCheck, NewSession};
 use crate::consul::txn::{Op, Write};
+use crate::consul::{blocking, error};
 use crate::election::call::{Answer, Call, Failure, FailureKind, LOCK_FLAG, SessionId};
 
 /// How long Consul may hold a watch open.
@@ -15,7 +15,7 @@ const WATCH_WAIT: Duration = Duration::from_secs(10);
 
 /// The timeout for [`Call::Watch`] that lets Consul hold it open for as long as it likes to. A shorter
 /// one makes for a shorter wait.
-pub const WATCH_TIMEOUT: Duration = kv::watch_timeout(WATCH_WAIT);
+pub const WATCH_TIMEOUT: Duration = blocking::watch_timeout(WATCH_WAIT);
 
 /// What [`Call::MarkVacant`] writes: readable, and not empty, because an empty value says that
 /// somebody gave the lock up cleanly.
