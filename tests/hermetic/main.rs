@@ -8,5 +8,6 @@ mod architecture;
 mod cli;
 mod config;
 mod driver;
+mod health;
 mod lines;
 mod simulation;
