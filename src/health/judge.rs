@@ -112,7 +112,7 @@ mod tests {
             ([good.clone(), unknown.clone()], unknown.clone()),
             ([unknown.clone(), good.clone()], unknown.clone()),
             ([unknown.clone(), bad("b")], bad("b")),
-            ([bad("a"), unknown.clone()], bad("a")),
+            ([bad("a"), unknown], bad("a")),
             ([bad("a"), bad("b")], bad("a")),
             ([good, bad("b")], bad("b")),
         ] {
