@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::election::call::{FailureKind, SessionId};
+use crate::election::health::Health;
 use crate::election::lease::Lease;
 use crate::election::target::Blocker;
 
@@ -27,6 +28,8 @@ pub struct Status {
     pub not_a_lock: Option<u64>,
     /// How often somebody wrote over the key while we held it.
     pub overwritten: u64,
+    /// Whether this host is fit to lead.
+    pub health: Health,
     /// Whether we stand as a candidate.
     pub candidate: bool,
     /// What has to be done without, and why.
