@@ -299,6 +299,9 @@ impl Machine {
 
     /// Applies one event and returns everything the driver must do because of it.
     pub fn step(&mut self, now: Timestamp, event: Event) -> Vec<Action> {
+        self.core.handed_to = None;
+        self.core.refused_request = None;
+        self.core.deposed = None;
         match event {
             Event::DeadlineReached => {}
             Event::Completed { op, result } => self.completed(now, op, result),

@@ -34,11 +34,11 @@ pub struct Status {
     pub candidate: bool,
     /// What has to be done without, and why.
     pub lost: BTreeMap<Feature, String>,
-    /// Who got the lock from us last, by our handover.
+    /// Who has got the lock from us by our handover, in the last step.
     pub handed_to: Option<String>,
-    /// The switchover request that could not be followed last, with why.
+    /// Why a switchover request cannot be followed, which was found out in the last step.
     pub refused_request: Option<String>,
-    /// The silent leader whose session we ended last, and for how long it was silent.
+    /// The silent leader whose session we ended, in the last step, and for how long it was silent.
     pub deposed: Option<(Holder, Duration)>,
 }
 
