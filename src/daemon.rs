@@ -112,10 +112,13 @@ async fn supervise(config: &Config) -> Result<(), Error> {
                 client.clone(),
                 consul::Terms {
                     key: group.trigger_key.clone(),
-                    value: group.trigger_value.clone().into_bytes(),
+                    value: group.trigger_value.clone(),
                     ttl: config.session.ttl,
                     lock_delay: config.session.lock_delay,
                     check_id: config.session.check_id.clone(),
+                    priority: 0,
+                    contact: None,
+                    liveness_ttl: None,
                 },
             ),
             memory: match &lock {
