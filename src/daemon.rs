@@ -213,11 +213,13 @@ fn session_file(
         ttl,
         lock_delay,
         check_id,
+        check_mode,
     } = &config.session;
     let vip = group.vip.as_ref().map(|vip| (vip.address, &vip.interface));
     let kernel_lease = config.kernel_lease.name();
     let terms = format!(
-        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} vip={vip:?} kernel-lease={kernel_lease}"
+        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} check-mode={} vip={vip:?} kernel-lease={kernel_lease}",
+        check_mode.name()
     );
     SessionFile::of(directory, group.name(), &group.trigger_value, terms)
         .map_err(setup("the record of the session"))
