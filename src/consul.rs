@@ -1,8 +1,8 @@
 //! A thin, typed client for Consul's HTTP API.
 //!
 //! Read from the outside in: [`Binding`] carries out what the election asks for, in terms of the
-//! typed calls of [`session`], [`kv`], [`txn`] and [`agent`], which all go through
-//! [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
+//! typed calls of [`session`], [`kv`], [`txn`], [`service`] and [`agent`], which all go
+//! through [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
 //! in `error.rs` and nowhere else. Every call is bounded in time and in size.
 
 pub mod access;
@@ -19,6 +19,7 @@ mod request;
 mod tests {
     pub(super) mod scripted;
 }
+pub mod service;
 pub mod session;
 pub mod txn;
 

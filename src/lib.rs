@@ -13,6 +13,7 @@ pub mod driver;
 pub mod election;
 pub mod health;
 pub mod logging;
+pub mod peers;
 pub mod privileges;
 pub mod runtime;
 pub mod vip;

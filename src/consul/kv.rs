@@ -23,6 +23,15 @@ pub enum Consistency {
     Stale,
 }
 
+/// The answer to one read of all keys that begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrefixRead {
+    /// `X-Consul-Index`: what the next blocking read waits on. Never 0.
+    pub index: u64,
+    /// Each key with its name, as far as the token may read them.
+    pub entries: Vec<(String, Entry)>,
+}
+
 impl Client {
     /// Reads a key. An absent one is an answer.
     ///
@@ -37,6 +46,45 @@ impl Client {
         let request = request(key, consistency, format!("read key '{key}'"));
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         key_read(&reply, None)
+    }
+
+    /// Waits until any key that begins with `prefix`, which ends in a slash, is newer than `index`, for
+    /// as long as `timeout` allows and no longer than `wait`; at index 0, does not. Any server may
+    /// answer, however far behind.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn watch_prefix(
+        &self,
+        prefix: &str,
+        index: u64,
+        wait: Duration,
+        timeout: Duration,
+    ) -> Result<PrefixRead, Failure> {
+        let doing = format!("watch the keys below '{prefix}'");
+        let request = Request::get(Operation::ReadGroup, "kv", doing)
+            .path(prefix)
+            .query("stale", "")
+            .query("recurse", "")
+            .blocking(index, wait, timeout);
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        let entries = if reply.status == StatusCode::NOT_FOUND {
+            // Consul before 1.11 does not say that it left all of them out.
+            reply.unless_hidden(&request)?;
+            Vec::new()
+        } else {
+            let wire: Vec<WireNamed> = reply.json()?;
+            wire.into_iter()
+                .map(|wire| {
+                    let entry = wire.entry.entry().map_err(|why| reply.absurd(&why))?;
+                    Ok((wire.key, entry))
+                })
+                .collect::<Result<_, Failure>>()?
+        };
+        Ok(PrefixRead {
+            index: reply.index(Some(index))?,
+            entries,
+        })
     }
 
     /// Waits until the key is newer than `index`, for as long as `timeout` allows and no longer
@@ -88,6 +136,14 @@ pub(super) struct WireEntry {
     flags: u64,
     session: Option<String>,
     modify_index: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireNamed {
+    #[serde(rename = "Key")]
+    key: String,
+    #[serde(flatten)]
+    entry: WireEntry,
 }
 
 impl WireEntry {

@@ -173,7 +173,7 @@ async fn a_session_is_refused_for_good() {
         ttl: Duration::from_secs(5),
         lock_delay: Duration::from_secs(1),
         node: None,
-        check: None,
+        checks: &[],
     };
     let failure = client.create_session(new, GENEROUS).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);

@@ -76,10 +76,13 @@ impl Host {
     ) -> Self {
         let terms = Terms {
             key: KEY.to_owned(),
-            value: value.as_bytes().to_vec(),
+            value: value.to_owned(),
             ttl: Duration::from_secs(10),
             lock_delay,
             check_id: check_id.map(String::from),
+            priority: 0,
+            contact: None,
+            liveness_ttl: None,
         };
         let client = Client::new(access).unwrap();
         Self {

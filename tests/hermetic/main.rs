@@ -10,4 +10,5 @@ mod config;
 mod driver;
 mod health;
 mod lines;
+mod peers;
 mod simulation;
