@@ -157,24 +157,34 @@ async fn a_command_that_succeeds_and_fails() {
         .await;
 }
 
-/// Every process of the command holds the pipe open, so that its end is the end of them all.
+/// Every process of the command holds the pipe open, so that its end is the end of them all. It says
+/// something when there is more than one.
 fn holding(pipe: &Path) -> Probe {
     nix::unistd::mkfifo(pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    command(&format!("exec 3>{}; sleep 1000 & wait", pipe.display()))
+    command(&format!(
+        "exec 3>{}; sleep 100 & echo >&3; wait",
+        pipe.display()
+    ))
 }
 
-/// Tells when the pipe was opened, and when nobody holds it any more.
+/// Tells when something was said on the pipe, and when nobody holds it any more.
 fn ends_of(pipe: &Path) -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
-    let (opening, opened) = oneshot::channel();
+    let (hearing, heard) = oneshot::channel();
     let (ending, ended) = oneshot::channel();
     let pipe = pipe.to_owned();
     std::thread::spawn(move || {
-        let mut file = std::fs::File::open(pipe).unwrap();
-        let _ = opening.send(());
+        // One that was killed before it said anything is followed by another.
+        let mut file = loop {
+            let mut file = std::fs::File::open(&pipe).unwrap();
+            if file.read_exact(&mut [0]).is_ok() {
+                break file;
+            }
+        };
+        let _ = hearing.send(());
         file.read_to_end(&mut Vec::new()).unwrap();
         let _ = ending.send(());
     });
-    (opened, ended)
+    (heard, ended)
 }
 
 async fn soon(what: oneshot::Receiver<()>) {
@@ -202,9 +212,9 @@ async fn an_abort_leaves_no_process_behind() {
     let consul = Server::consul().await;
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
-    let (holding, (opened, ended)) = (holding(&pipe), ends_of(&pipe));
+    let (holding, (heard, ended)) = (holding(&pipe), ends_of(&pipe));
     let host = Host::start(Some(holding), None, &consul);
-    soon(opened).await;
+    soon(heard).await;
     host.running.abort();
     soon(ended).await;
 }
