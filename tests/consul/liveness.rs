@@ -130,6 +130,11 @@ async fn a_session_outlives_what_its_service_says() {
     let failure = host.binding.call(create, short).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::CheckMissing);
     assert!(failure.message.contains(CHECK), "{}", failure.message);
+    // A check that is on its way is waited for.
+    tokio::join!(self::session(&host, "c"), async {
+        tokio::task::yield_now().await;
+        host.done(Call::RegisterService { leads: false }).await;
+    });
 }
 
 /// The first agent is this host's own, and the only one that the service may be at.
