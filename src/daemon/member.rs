@@ -14,10 +14,12 @@ use crate::config::Group;
 use crate::consul::Binding;
 use crate::driver::clock::BootClock;
 use crate::driver::{self, World, journal};
+use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
+use crate::peers::post::Letterbox;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::vip::kernel::LinkKernel;
@@ -27,6 +29,8 @@ use crate::vip::task;
 pub(super) struct Member {
     pub(super) group: Group,
     pub(super) terms: Terms,
+    pub(super) options: Options,
+    pub(super) peers: Option<Letterbox>,
     pub(super) consul: Binding,
     pub(super) memory: Option<SessionFile>,
     pub(super) address_file: AddressFile,
@@ -39,6 +43,8 @@ impl Member {
         let Self {
             group,
             terms,
+            options,
+            peers,
             consul,
             memory,
             address_file,
@@ -53,7 +59,7 @@ impl Member {
             terms,
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
-            options: Options::default(),
+            options,
             before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();
@@ -81,6 +87,8 @@ impl Member {
             clock: clock()?,
             memory,
             link,
+            peers,
+            health: watch::channel(Health::Good).1,
             stop: stopping,
         };
         let driver = driver::run(&name, params, nonce, world);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::election::call::{FailureKind, SessionId};
+use crate::election::health::Health;
 use crate::election::lease::Lease;
 use crate::election::target::Blocker;
 
@@ -27,15 +28,17 @@ pub struct Status {
     pub not_a_lock: Option<u64>,
     /// How often somebody wrote over the key while we held it.
     pub overwritten: u64,
+    /// Whether this host is fit to lead.
+    pub health: Health,
     /// Whether we stand as a candidate.
     pub candidate: bool,
     /// What has to be done without, and why.
     pub lost: BTreeMap<Feature, String>,
-    /// Who got the lock from us last, by our handover.
+    /// Who has got the lock from us by our handover, in the last step.
     pub handed_to: Option<String>,
-    /// The switchover request that could not be followed last, with why.
+    /// Why a switchover request cannot be followed, which was found out in the last step.
     pub refused_request: Option<String>,
-    /// The silent leader whose session we ended last, and for how long it was silent.
+    /// The silent leader whose session we ended, in the last step, and for how long it was silent.
     pub deposed: Option<(Holder, Duration)>,
 }
 

@@ -4,6 +4,7 @@ mod adoption;
 mod bench;
 mod properties;
 mod table;
+mod takeover;
 
 use std::time::Duration;
 

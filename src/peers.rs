@@ -1,0 +1,40 @@
+//! Driver: what hosts tell each other directly, over UDP.
+//!
+//! [`post`] has the socket, [`wire`] the datagrams, [`contact`] what this host publishes so that others
+//! can reach it, and [`own`] what that is made from.
+
+pub mod contact;
+pub mod own;
+pub mod post;
+pub mod wire;
+
+use std::future::{Future, pending};
+
+use crate::election::candidate::Contact;
+use crate::election::peer::Datagram;
+
+/// The other hosts, as far as one group goes.
+pub trait Peers: Send {
+    /// Says something to one host, at once or never.
+    fn send(&mut self, contact: &Contact, datagram: &Datagram);
+
+    /// Waits for what another host says to this one. It comes from whoever knows this host's secret,
+    /// but may be old: whether it was heard before is not looked at. Cancel safe.
+    fn heard(&mut self) -> impl Future<Output = Datagram> + Send;
+}
+
+/// `None` says nothing and hears nothing.
+impl<P: Peers> Peers for Option<P> {
+    fn send(&mut self, contact: &Contact, datagram: &Datagram) {
+        if let Some(peers) = self {
+            peers.send(contact, datagram);
+        }
+    }
+
+    async fn heard(&mut self) -> Datagram {
+        match self {
+            Some(peers) => peers.heard().await,
+            None => pending().await,
+        }
+    }
+}
