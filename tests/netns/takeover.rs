@@ -21,11 +21,13 @@ const LOCK_DELAY: Duration = Duration::from_secs(3);
 /// Not what these tests are about, where the machine is busy.
 const DEAF: &str = "--peer-watch=off";
 
-/// What the leader says when it has heard nothing for too long.
+/// What is asked of a host that may fall ill.
+const SICK: &str = "--health-command=test ! -e {directory}/sick";
+
+/// What a candidate says that has not heard the leader for too long.
 const SILENT: &str = "the leader is silent";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let health = "--health-command=test ! -e {directory}/sick";
     let tests: [(&str, &'static [&str], Test); 5] = [
         (
             "a_stop_and_a_switchover_are_handed_over",
@@ -34,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         (
             "a_host_that_finds_itself_ill_hands_over",
-            &[DEAF, "--health-interval=50ms", "--health-fall=2", health],
+            &[DEAF, "--health-interval=50ms", "--health-fall=2", SICK],
             ill,
         ),
         (
@@ -90,7 +92,12 @@ fn handed_over(cluster: &mut Cluster, leader: &str) -> Result<(), Box<dyn Error>
 
     let leader = cluster.settle(LIMIT)?;
     until_all_stand(cluster, &leader)?;
-    let to = cluster.others(&leader).last().ok_or("nobody")?.name().to_owned();
+    let to = cluster
+        .others(&leader)
+        .last()
+        .ok_or("nobody")?
+        .name()
+        .to_owned();
     let request = format!("{}/switchover", cluster.key());
     let start = Instant::now();
     let agent = cluster.host(&leader)?.agent();
@@ -165,7 +172,17 @@ fn one_way(cluster: &mut Cluster, leader: &str) -> Result<(), Box<dyn Error>> {
     let deaf = cluster.others(leader).next().ok_or("nobody")?;
     let address = deaf.address().to_string();
     let start = Instant::now();
-    let rule = ["rule", "add", "to", &address, "ipproto", "udp", "dport", "8547", "blackhole"];
+    let rule = [
+        "rule",
+        "add",
+        "to",
+        &address,
+        "ipproto",
+        "udp",
+        "dport",
+        "8547",
+        "blackhole",
+    ];
     cluster.host(leader)?.namespace().ip(&rule)?;
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(holder(cluster, leader)?.as_deref(), Some(leader));
