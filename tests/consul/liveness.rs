@@ -139,7 +139,11 @@ async fn a_session_outlives_what_its_service_says() {
 
 /// The first agent is this host's own, and the only one that the service may be at.
 async fn an_agent_restarts() {
-    let server = Agent::server();
+    // Gossip must not take the moment for the agent's death.
+    let patient = json!({ "gossip_lan": {
+        "probe_interval": "1s", "probe_timeout": "500ms", "suspicion_mult": 100,
+    }});
+    let server = Agent::start("n1", Ports::take(), &patient);
     let data = tempfile::tempdir().unwrap();
     let ports = Ports::take();
     let mut here = client(&server, ports, data.path());
