@@ -31,6 +31,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_session_outlives_what_its_service_says,
         ),
         trial(
+            "an_agent_that_has_forgotten_ends_no_session",
+            an_agent_that_has_forgotten_ends_no_session,
+        ),
+        trial(
             "an_agent_restarts_below_the_liveness_check",
             an_agent_restarts,
         ),
@@ -96,15 +100,7 @@ async fn a_session_outlives_what_its_service_says() {
         host.done(Call::RegisterService { leads }).await;
         let tag = if leads { "leader" } else { "standby" };
         // The change has gone all the way to the servers.
-        eventually("the tag is in the catalog", || {
-            let services = agent.get("catalog/service/vip-elector");
-            let only = &services[0];
-            if only["ServiceTags"] == json!([tag]) && only["ServiceID"] == SERVICE {
-                Ok(())
-            } else {
-                Err(services.to_string())
-            }
-        });
+        eventually("the tag is in the catalog", || says(&agent, tag));
         host.done(Call::RenewSession(session.clone())).await;
         state_is(&agent, "passing").unwrap();
     }
@@ -137,9 +133,35 @@ async fn a_session_outlives_what_its_service_says() {
     });
 }
 
+/// The servers remember the service longer than an agent that has lost its memory, and a session that
+/// hangs on it must not die of being registered again.
+async fn an_agent_that_has_forgotten_ends_no_session() {
+    let agent = Agent::server();
+    let host = host(&access(&[agent.url()]), LONG);
+    let remembered = json!({
+        "Node": "n1", "Address": "127.0.0.1", "SkipNodeUpdate": true,
+        "Service": { "ID": SERVICE, "Service": "vip-elector" },
+        "Check": {
+            "Node": "n1", "CheckID": CHECK, "Name": "n", "ServiceID": SERVICE, "Status": "passing",
+        },
+    });
+    let said = agent.ask("PUT", "catalog/register", &remembered.to_string());
+    assert_eq!(said.trim(), "true");
+    let session = session(&host, "a").await;
+    host.fails(Call::Feed, FailureKind::CheckMissing).await;
+    host.done(Call::RegisterService { leads: true }).await;
+    eventually("the tag is in the catalog", || says(&agent, "leader"));
+    host.done(Call::RenewSession(session)).await;
+    state_is(&agent, "passing").unwrap();
+}
+
 /// The first agent is this host's own, and the only one that the service may be at.
 async fn an_agent_restarts() {
-    let server = Agent::server();
+    // Gossip must not take the moment for the agent's death.
+    let patient = json!({ "gossip_lan": {
+        "probe_interval": "1s", "probe_timeout": "500ms", "suspicion_mult": 100,
+    }});
+    let server = Agent::start("n1", Ports::take(), &patient);
     let data = tempfile::tempdir().unwrap();
     let ports = Ports::take();
     let mut here = client(&server, ports, data.path());
@@ -221,6 +243,19 @@ fn client(server: &Agent, ports: Ports, data: &Path) -> Agent {
 
 fn node(agent: &Agent, session: &SessionId) -> Value {
     agent.get(&format!("session/info/{session}"))[0]["Node"].clone()
+}
+
+/// Says whether the servers know the service to say this of us, and no other.
+fn says(agent: &Agent, tag: &str) -> Result<(), String> {
+    let services = agent.get("catalog/service/vip-elector");
+    let [only] = services.as_array().unwrap().as_slice() else {
+        return Err(services.to_string());
+    };
+    if only["ServiceTags"] == json!([tag]) && only["ServiceID"] == SERVICE {
+        Ok(())
+    } else {
+        Err(services.to_string())
+    }
 }
 
 /// Says whether the servers know the check to be in this state.

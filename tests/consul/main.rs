@@ -6,6 +6,7 @@
 
 mod agent;
 mod candidates;
+mod checks;
 mod conformance;
 mod election;
 mod failover;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let trials = [
         election::trials(),
         candidates::trials(),
+        checks::trials(),
         liveness::trials(),
         failover::trials(),
         security::trials(),
