@@ -15,7 +15,7 @@ use crate::{chain, sandbox};
 
 /// How many sandboxes there are at once, where neither `--test-threads` nor the variable says it. The
 /// tests are about order and real time, and each may have work for more than one core.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// Says how many sandboxes there are at once.
 const VARIABLE: &str = "VIP_LAB_SANDBOXES";
