@@ -21,6 +21,7 @@ use crate::consul::{self, Binding, BuildError, Client};
 use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::Options;
+use crate::health;
 use crate::logging::Chain;
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
@@ -107,6 +108,7 @@ async fn supervise(config: &Config) -> Result<(), Error> {
         false => None,
     };
     let mut neighbours = Neighbours::open(config).await;
+    let (told, health) = watch::channel(Health::Unknown);
     let (stop, stopping) = watch::channel(false);
     let mut groups = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
@@ -117,6 +119,7 @@ async fn supervise(config: &Config) -> Result<(), Error> {
             terms: terms(config),
             options: options(config),
             peers,
+            health: health.clone(),
             consul: Binding::new(
                 client.clone(),
                 consul::Terms {
@@ -152,10 +155,18 @@ async fn supervise(config: &Config) -> Result<(), Error> {
             member.run().await
         });
     }
-    let mut post = JoinSet::new();
+    drop(health);
+    // Ended with this function, or before.
+    let mut beside = JoinSet::new();
     if let Some(delivering) = neighbours.deliver() {
-        post.spawn(delivering);
+        beside.spawn(delivering);
     }
+    let name = match config.groups.as_slice() {
+        [group] => group.name().to_owned(),
+        _ => "all".to_owned(),
+    };
+    let sources = health::Sources::of(config);
+    beside.spawn(async move { health::run(&name, sources, client, told).await });
     let mut ended = Ok(());
     let too_long = too_long(stopping.clone());
     tokio::pin!(too_long);
@@ -222,7 +233,7 @@ fn options(config: &Config) -> Options {
         preempt_after: config.preempt_after,
         liveness_ttl: config.liveness_ttl,
         peer_interval: config.peers.map(|peers| peers.interval),
-        health: Health::Good,
+        health: Health::Unknown,
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Member {
     pub(super) terms: Terms,
     pub(super) options: Options,
     pub(super) peers: Option<Letterbox>,
+    pub(super) health: watch::Receiver<Health>,
     pub(super) consul: Binding,
     pub(super) memory: Option<SessionFile>,
     pub(super) address_file: AddressFile,
@@ -45,6 +46,7 @@ impl Member {
             terms,
             options,
             peers,
+            health,
             consul,
             memory,
             address_file,
@@ -88,7 +90,7 @@ impl Member {
             memory,
             link,
             peers,
-            health: watch::channel(Health::Good).1,
+            health,
             stop: stopping,
         };
         let driver = driver::run(&name, params, nonce, world);

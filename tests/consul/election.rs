@@ -36,7 +36,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a_watch_returns_when_its_wait_is_over",
             a_watch_returns_when_its_wait_is_over,
         ),
-        trial("the_agent_says_who_it_is", the_agent_says_who_it_is),
     ]
 }
 
@@ -409,20 +408,6 @@ async fn a_watch_returns_when_its_wait_is_over() {
         );
         agent.cli("", &["kv", "put", KEY, "x"]).unwrap();
     }
-}
-
-async fn the_agent_says_who_it_is() {
-    let agent = Agent::server();
-    let client = vip_elector::consul::Client::new(&access(&[agent.url()])).unwrap();
-    let said = client.agent(GENEROUS).await.unwrap();
-    assert_eq!(said.node, "n1");
-    let printed = agent.cli("", &["version"]).unwrap();
-    assert!(
-        printed.contains(&said.version),
-        "{} in {printed}",
-        said.version
-    );
-    assert_eq!(said.session_ttl_min.as_deref(), Some("0s"));
 }
 
 fn in_catalog(agent: &Agent, check: &str, state: &str) {

@@ -5,9 +5,12 @@
 )]
 
 mod agent;
+mod candidates;
+mod checks;
 mod conformance;
 mod election;
 mod failover;
+mod liveness;
 mod security;
 
 use std::future::Future;
@@ -28,6 +31,9 @@ pub(crate) const KEY: &str = "service/pg cluster/leader";
 fn main() -> ExitCode {
     let trials = [
         election::trials(),
+        candidates::trials(),
+        checks::trials(),
+        liveness::trials(),
         failover::trials(),
         security::trials(),
         conformance::trials(),
@@ -75,15 +81,13 @@ impl Host {
         check_id: Option<&str>,
     ) -> Self {
         let terms = Terms {
-            key: KEY.to_owned(),
-            value: value.to_owned(),
-            ttl: Duration::from_secs(10),
-            lock_delay,
             check_id: check_id.map(String::from),
-            priority: 0,
-            contact: None,
-            liveness_ttl: None,
+            ..terms(value, lock_delay)
         };
+        Self::of(access, terms)
+    }
+
+    pub(crate) fn of(access: &Access, terms: Terms) -> Self {
         let client = Client::new(access).unwrap();
         Self {
             binding: Binding::new(client.clone(), terms),
@@ -159,6 +163,20 @@ impl Host {
             index,
         })
         .await;
+    }
+}
+
+/// The least that a host wants.
+pub(crate) fn terms(value: &str, lock_delay: Duration) -> Terms {
+    Terms {
+        key: KEY.to_owned(),
+        value: value.to_owned(),
+        ttl: Duration::from_secs(10),
+        lock_delay,
+        check_id: None,
+        priority: 0,
+        contact: None,
+        liveness_ttl: None,
     }
 }
 
