@@ -128,7 +128,9 @@ impl Process {
         // A child of its own that lives on may still talk; nobody waits long for that.
         let _ = until("its last words", LAST_WORDS, || {
             let heard = self.reader.is_finished();
-            heard.then_some(()).ok_or_else(|| "more may come".to_owned())
+            heard
+                .then_some(())
+                .ok_or_else(|| "more may come".to_owned())
         });
         Ok(status)
     }

@@ -12,6 +12,9 @@ use crate::history::History;
 use crate::netns::Namespace;
 use crate::worker::{Stop, Wake, Worker, hurry};
 
+/// How old an answer may be to say who answers now.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
 /// An answer that reached the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
@@ -25,15 +28,16 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Probe {
     answers: History<Answer>,
+    interval: Duration,
     _worker: Worker,
 }
 
 impl Probe {
-    /// The time between two questions: nothing shorter than this can be told from the rhythm.
+    /// The usual time between two questions: nothing shorter than it can be told from the rhythm.
     pub const INTERVAL: Duration = Duration::from_millis(4);
 
-    /// Starts asking `address` from `client`.
-    pub fn start(client: &Namespace, address: Ipv4Addr) -> Result<Self, Error> {
+    /// Starts asking `address` from `client`, every `interval`.
+    pub fn start(client: &Namespace, address: Ipv4Addr, interval: Duration) -> Result<Self, Error> {
         let socket = client
             .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?
             .and_then(|socket| {
@@ -45,10 +49,13 @@ impl Probe {
             .map_err(|cause| Error::Socket("open", cause))?;
         let answers = History::default();
         let record = answers.clone();
-        let worker = Worker::start("probe", move |stop| probe_until(&stop, &socket, &record))
-            .map_err(|cause| Error::Socket("start a thread for", cause))?;
+        let worker = Worker::start("probe", move |stop| {
+            probe_until(&stop, &socket, interval, &record);
+        })
+        .map_err(|cause| Error::Socket("start a thread for", cause))?;
         Ok(Self {
             answers,
+            interval,
             _worker: worker,
         })
     }
@@ -61,7 +68,12 @@ impl Probe {
     /// Returns who answers now: the last to do so, if that was a moment ago.
     pub fn now(&self) -> Option<Arc<str>> {
         let last = self.answers.read(|answers| answers.last().cloned())?;
-        (last.at.elapsed() < 25 * Self::INTERVAL).then_some(last.by)
+        (last.at.elapsed() < A_MOMENT).then_some(last.by)
+    }
+
+    /// Returns the time between two questions.
+    pub fn interval(&self) -> Duration {
+        self.interval
     }
 
     /// Returns every answer so far, in order of arrival.
@@ -70,7 +82,7 @@ impl Probe {
     }
 }
 
-fn probe_until(stop: &Stop, socket: &UdpSocket, answers: &History<Answer>) {
+fn probe_until(stop: &Stop, socket: &UdpSocket, interval: Duration, answers: &History<Answer>) {
     hurry();
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut next = Instant::now();
@@ -81,7 +93,7 @@ fn probe_until(stop: &Stop, socket: &UdpSocket, answers: &History<Answer>) {
                 // Nobody there, or an unreachable network, is what silence means here.
                 let _ = socket.send(b"?");
                 // After a pause of this thread the rhythm goes on; it does not catch up.
-                next = Instant::now().max(next + Probe::INTERVAL);
+                next = Instant::now().max(next + interval);
             }
             Wake::Readable => {
                 let mut answer = [0; 64];
