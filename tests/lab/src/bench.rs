@@ -101,13 +101,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut good = true;
     for stack in stacks(arguments) {
         screen.title(&stack.name());
-        let mut seen = StackReport {
-            stack: stack.name(),
-            floor: Vec::new(),
-            faults: Vec::new(),
-            weight: Vec::new(),
-            missing: Vec::new(),
-        };
+        let mut seen = StackReport::new(stack.name());
         if let Err(error) = measure(arguments, stack, &programs, &plan, screen, &mut seen) {
             screen.bad(&format!("{error:#}"));
             seen.missing.push(first_line(&error));

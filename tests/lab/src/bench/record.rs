@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::statistics::Summary;
+use super::statistics::{Summary, median};
 
 /// A whole bench.
 #[derive(Debug, Serialize)]
@@ -42,14 +42,36 @@ pub(super) struct Machine {
 pub(super) struct StackReport {
     /// Its name.
     pub(super) stack: String,
-    /// The time of every bare commit and wake-up in its cluster.
-    pub(super) floor: Vec<f64>,
+    /// The time of every bare commit and wake-up in its cluster, of a watch through the raft leader.
+    pub(super) floor_led: Vec<f64>,
+    /// The same, of a watch at the reader's own server.
+    pub(super) floor_stale: Vec<f64>,
     /// Its faults.
     pub(super) faults: Vec<FaultReport>,
     /// What it weighs.
     pub(super) weight: Vec<Weight>,
     /// What was not measured, and why.
     pub(super) missing: Vec<String>,
+}
+
+impl StackReport {
+    /// A report of which nothing is known yet.
+    pub(super) fn new(stack: String) -> Self {
+        Self {
+            stack,
+            floor_led: Vec::new(),
+            floor_stale: Vec::new(),
+            faults: Vec::new(),
+            weight: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Returns what a planned move cannot be faster than: the median of the quicker way to watch.
+    pub(super) fn floor(&self) -> Option<f64> {
+        let medians = [&self.floor_led, &self.floor_stale].map(|times| median(times));
+        medians.into_iter().flatten().min_by(f64::total_cmp)
+    }
 }
 
 /// What was seen of one fault.

@@ -4,7 +4,7 @@ use anyhow::Context;
 use vip_lab::cluster::{Cluster, SETTLE_LIMIT, Setup};
 
 use super::fault::Fault;
-use super::floor;
+use super::floor::{self, Watch};
 use super::record::{FaultReport, Run, StackReport, milliseconds};
 use super::run::run;
 use super::stack::{Programs, Purpose, Stack};
@@ -50,8 +50,13 @@ pub(super) fn run_all(
             report.missing.push(format!("{fault}: {reason}"));
             continue;
         }
-        let floor = floor::measure(&stage.cluster, FLOOR_RUNS)?;
-        report.floor.extend(floor.into_iter().map(milliseconds));
+        for (watch, times) in [
+            (Watch::Led, &mut report.floor_led),
+            (Watch::Stale, &mut report.floor_stale),
+        ] {
+            let floor = floor::measure(&stage.cluster, watch, FLOOR_RUNS)?;
+            times.extend(floor.into_iter().map(milliseconds));
+        }
         let runs = if fault.is_slow() {
             plan.slow_runs
         } else {

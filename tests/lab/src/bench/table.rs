@@ -51,7 +51,7 @@ pub(super) fn header(machine: &Machine, rhythm: f64) -> Vec<String> {
 /// Returns the table of all faults, headings first.
 pub(super) fn results(report: &Report) -> Vec<String> {
     let rows = report.stacks.iter().flat_map(|stack| {
-        let floor = median(&stack.floor);
+        let floor = stack.floor();
         stack.faults.iter().map(move |fault| {
             let ratio = |summary: &Option<Summary>| {
                 let ratio = summary.and_then(|it| Some(it.median? / floor?));
@@ -103,17 +103,21 @@ pub(super) fn weights(report: &Report) -> Vec<String> {
 /// Returns what stands below the tables: each stack's floor, and what was not measured.
 pub(super) fn notes(report: &Report) -> Vec<String> {
     let note = |stack: &StackReport| {
-        let floor = median(&stack.floor).map(|floor| {
-            format!(
-                "{}: floor (one commit, one wake-up) {} ms, median of {}",
-                stack.stack,
-                time(Some(floor)),
-                stack.floor.len()
-            )
+        let floors = [
+            ("through the raft leader", &stack.floor_led),
+            ("at the own server", &stack.floor_stale),
+        ];
+        let floors = floors.into_iter().filter_map(|(way, times)| {
+            let median = time(Some(median(times)?));
+            let number = times.len();
+            Some(format!(
+                "{}: one commit and one wake-up of a watch {way}: {median} ms, median of {number}",
+                stack.stack
+            ))
         });
         let missing = stack.missing.iter();
         let missing = missing.map(|missing| format!("{}: not measured: {missing}", stack.stack));
-        floor.into_iter().chain(missing).collect::<Vec<_>>()
+        floors.chain(missing).collect::<Vec<_>>()
     };
     report.stacks.iter().flat_map(note).collect()
 }
@@ -201,8 +205,8 @@ mod tests {
             machine: Machine::default(),
             rhythm: 1.0,
             stacks: vec![StackReport {
-                stack: "ours".to_owned(),
-                floor: vec![4.0, 6.0, 5.0],
+                floor_led: vec![4.0, 6.0, 5.0],
+                floor_stale: vec![70.0, 90.0],
                 faults: vec![
                     fault("stop", vec![run(Some(11.26), 0.0), run(Some(13.0), 0.01)]),
                     fault("freeze", vec![run(Some(6012.4), 0.0), run(None, 0.0)]),
@@ -218,6 +222,7 @@ mod tests {
                     requests: None,
                 }],
                 missing: vec!["switchover: this daemon has none".to_owned()],
+                ..StackReport::new("ours".to_owned())
             }],
         }
     }
@@ -247,7 +252,8 @@ mod tests {
         assert_eq!(
             notes(&report()),
             [
-                "ours: floor (one commit, one wake-up) 5.0 ms, median of 3",
+                "ours: one commit and one wake-up of a watch through the raft leader: 5.0 ms, median of 3",
+                "ours: one commit and one wake-up of a watch at the own server: 80.0 ms, median of 2",
                 "ours: not measured: switchover: this daemon has none",
             ]
         );
