@@ -238,7 +238,7 @@ fn keep(report: &Report, out: &Path) -> anyhow::Result<()> {
                     number + 1,
                     fault.runs.len()
                 );
-                let svg = timeline::draw(&title, &fault.runs[number], &hosts, report.rhythm);
+                let svg = timeline::draw(&title, &fault.runs[number], &hosts);
                 fs::write(
                     out.join(format!("{}-{}.svg", stack.stack, fault.fault)),
                     svg,

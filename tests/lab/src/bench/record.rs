@@ -112,8 +112,10 @@ pub(super) struct Run {
     pub(super) trouble: Option<String>,
     /// Which host had the address when; a host without power has none.
     pub(super) tenures: Vec<Stretch>,
-    /// Which host answered the client when.
+    /// Which host answered the client: from the first question in a row to the last answer.
     pub(super) service: Vec<Stretch>,
+    /// When the client asked and nobody answered.
+    pub(super) silences: Vec<Silence>,
 }
 
 /// A time during which a host did something.
@@ -125,6 +127,17 @@ pub(super) struct Stretch {
     pub(super) from: f64,
     /// Its end; nothing where it had none.
     pub(super) until: Option<f64>,
+}
+
+/// Questions in a row that nobody answered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Silence {
+    /// When the first of them was asked.
+    pub(super) from: f64,
+    /// When the last of them was asked.
+    pub(super) until: f64,
+    /// How many they are.
+    pub(super) lost: usize,
 }
 
 /// What a stack weighs on one host in a time without events.
@@ -189,6 +202,7 @@ mod tests {
                 until: Some(1.25),
             }],
             service: Vec::new(),
+            silences: Vec::new(),
         }
     }
 

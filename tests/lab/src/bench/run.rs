@@ -1,19 +1,21 @@
 //! Driver: one fault from a healthy cluster to a healthy cluster, and what the witnesses saw.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vip_lab::cluster::{Cluster, Error, SETTLE_LIMIT};
-use vip_lab::witness::measure;
+use vip_lab::witness::{Answer, measure};
 
 use super::fault::{Fault, RaftLeader};
-use super::record::{Run, Stretch, milliseconds};
+use super::record::{Run, Silence, Stretch, milliseconds};
 
 /// How much of the time before the fault is written down.
 const LEAD: Duration = Duration::from_secs(5);
-/// A silence that is longer than this parts two stretches of service.
-const SILENCE: Duration = Duration::from_millis(10);
+/// How long nothing is done after a run: a program that has just started is to be as ready as it gets,
+/// and an overlap that comes late is to be seen.
+const CALM: Duration = Duration::from_secs(1);
+/// How long an answer may take.
+const IN_FLIGHT: Duration = Duration::from_millis(100);
 
 /// Does `fault` to the `leader` of a settled cluster, waits for another host to answer, heals the
 /// fault and settles. Returns what was seen, and who leads in the end, if all is well.
@@ -34,8 +36,10 @@ pub(super) fn run(
     let healed = Instant::now();
     heal(cluster, fault, &leader)?;
     let settled = cluster.settle(SETTLE_LIMIT);
+    let outage = cluster.outage(start..Instant::now());
+    std::thread::sleep(CALM);
     let window = start..Instant::now();
-    let outage = cluster.outage(window.clone());
+    let (service, silences) = service(cluster, &window);
     let run = Run {
         takeover: next.as_ref().map(|next| milliseconds(next.at - start)),
         after: next.map(|next| next.by.to_string()),
@@ -48,7 +52,8 @@ pub(super) fn run(
             &window,
             fault.is_fatal().then_some((&leader, healed)),
         )?,
-        service: service(cluster, &window),
+        service,
+        silences,
         trouble: settled.as_ref().err().map(ToString::to_string),
         before: leader,
     };
@@ -146,27 +151,57 @@ fn tenures(
     Ok(stretches)
 }
 
-/// Returns who answered in `window` and a little before.
-fn service(cluster: &Cluster, window: &Range<Instant>) -> Vec<Stretch> {
+/// Returns who answered the questions of `window` and a little before, and which ones nobody did.
+fn service(cluster: &Cluster, window: &Range<Instant>) -> (Vec<Stretch>, Vec<Silence>) {
     let lead = window.start.checked_sub(LEAD).unwrap_or(window.start);
-    let mut stretches: Vec<(Arc<str>, Instant, Instant)> = Vec::new();
-    cluster.probe().history().read(|answers| {
-        let first = answers.partition_point(|answer| answer.at < lead);
-        for answer in &answers[first..] {
-            match stretches.last_mut() {
-                Some((by, _, last)) if *by == answer.by && answer.at - *last <= SILENCE => {
-                    *last = answer.at;
-                }
-                Some(_) | None => stretches.push((Arc::clone(&answer.by), answer.at, answer.at)),
+    let (first, questions) = cluster.probe().questions().read(|all| {
+        let first = all.partition_point(|at| *at < lead);
+        (first as u64, all[first..].to_vec())
+    });
+    let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
+    cluster.probe().history().read(|all| {
+        for answer in &all[all.partition_point(|it| it.at < lead)..] {
+            let number = answer.to.checked_sub(first).map(usize::try_from);
+            if let Some(Ok(number)) = number
+                && let Some(slot) = answers.get_mut(number)
+            {
+                *slot = Some(answer.clone());
             }
         }
     });
-    let stretch = |(by, from, until): (Arc<str>, Instant, Instant)| Stretch {
-        host: by.to_string(),
-        from: offset(window.start, from),
-        until: Some(offset(window.start, until)),
-    };
-    stretches.into_iter().map(stretch).collect()
+    let (mut stretches, mut silences): (Vec<Stretch>, Vec<Silence>) = (Vec::new(), Vec::new());
+    let mut silent = true;
+    // The last ones may be answered yet.
+    let over = questions.partition_point(|at| *at + IN_FLIGHT < window.end);
+    for (asked, answer) in questions.iter().zip(answers).take(over) {
+        let asked = offset(window.start, *asked);
+        match (answer, stretches.last_mut(), silences.last_mut()) {
+            (Some(answer), Some(last), _) if !silent && *last.host == *answer.by => {
+                last.until = Some(offset(window.start, answer.at));
+            }
+            (Some(answer), _, _) => {
+                silent = false;
+                stretches.push(Stretch {
+                    host: answer.by.to_string(),
+                    from: asked,
+                    until: Some(offset(window.start, answer.at)),
+                });
+            }
+            (None, Some(_), Some(last)) if silent => {
+                last.until = asked;
+                last.lost += 1;
+            }
+            (None, _, _) => {
+                silent = true;
+                silences.push(Silence {
+                    from: asked,
+                    until: asked,
+                    lost: 1,
+                });
+            }
+        }
+    }
+    (stretches, silences)
 }
 
 /// Returns how many milliseconds after `start` something was; before it, the number is negative.

@@ -196,6 +196,7 @@ mod tests {
             trouble: None,
             tenures: Vec::new(),
             service: Vec::new(),
+            silences: Vec::new(),
         }
     }
 

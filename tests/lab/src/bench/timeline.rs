@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::record::{Run, Stretch};
+use super::record::{Run, Silence, Stretch};
 use super::table::time;
 
 const WIDTH: f64 = 760.0;
@@ -37,8 +37,8 @@ text { fill: #e6edf3 }
 }
 ";
 
-/// Draws `run`. `hosts` are the rows, in order; the client asked every `rhythm` milliseconds.
-pub(super) fn draw(title: &str, run: &Run, hosts: &[String], rhythm: f64) -> String {
+/// Draws `run`. `hosts` are the rows, in order.
+pub(super) fn draw(title: &str, run: &Run, hosts: &[String]) -> String {
     let scale = Scale::of(run);
     let bottom = TOP + ROW * (hosts.len() + 1) as f64;
     let mut out = String::new();
@@ -65,7 +65,9 @@ pub(super) fn draw(title: &str, run: &Run, hosts: &[String], rhythm: f64) -> Str
     for service in &run.service {
         bar(&mut out, &scale, &class(hosts, &service.host), y, service);
     }
-    lost(&mut out, &scale, y, run, rhythm);
+    for silence in &run.silences {
+        lost(&mut out, &scale, y, silence);
+    }
     mark(&mut out, &scale, "fault", 0.0, "fault", bottom);
     if let Some(takeover) = run.takeover {
         mark(&mut out, &scale, "after", takeover, "", bottom);
@@ -165,33 +167,24 @@ fn bar(out: &mut String, scale: &Scale, class: &str, y: f64, stretch: &Stretch) 
     }
 }
 
-/// Draws each question between two stretches of service, when it must have been asked.
-fn lost(out: &mut String, scale: &Scale, y: f64, run: &Run, rhythm: f64) {
-    let last = run.service.last().and_then(|last| last.until);
-    let ends = run
-        .service
-        .windows(2)
-        .map(|pair| (pair[0].until, pair[1].from));
-    for (from, until) in ends.chain([(last, run.healed)]) {
-        let Some(from) = from else { continue };
-        if !scale.shows(from, until) {
-            continue;
-        }
-        let number = ((until - from) / rhythm).round() as usize;
-        if number < 2 {
-            continue;
-        }
-        let width = (scale.x(from + rhythm) - scale.x(from)).min(2.0) / 2.0;
-        if number > SINGLE || width < 0.4 {
-            let (left, right) = (scale.x(from), scale.x(until));
-            rectangle(out, left, y, right - left);
-            continue;
-        }
-        for number in 1..number {
-            let at = from + rhythm * number as f64;
-            if scale.shows(at, at) {
-                rectangle(out, scale.x(at) - width / 2.0, y, width);
-            }
+/// Draws each question that nobody answered when it was asked; as a block where they are many.
+fn lost(out: &mut String, scale: &Scale, y: f64, silence: &Silence) {
+    if !scale.shows(silence.from, silence.until) {
+        return;
+    }
+    let gaps = silence.lost.saturating_sub(1).max(1);
+    let step = (silence.until - silence.from) / gaps as f64;
+    let width = ((scale.x(silence.from + step) - scale.x(silence.from)) / 2.0).min(2.0);
+    if silence.lost > SINGLE || (silence.lost > 1 && width < 0.5) {
+        let (left, right) = (scale.x(silence.from), scale.x(silence.until));
+        rectangle(out, left, y, (right - left).max(0.8));
+        return;
+    }
+    for number in 0..silence.lost {
+        let at = silence.from + step * number as f64;
+        if scale.shows(at, at) {
+            let width = width.max(0.8);
+            rectangle(out, scale.x(at) - width / 2.0, y, width);
         }
     }
 }
@@ -247,6 +240,10 @@ mod tests {
         }
     }
 
+    fn silence(from: f64, until: f64, lost: usize) -> Silence {
+        Silence { from, until, lost }
+    }
+
     /// web1 has the address until 10 ms, web2 from 20 ms; the client hears nobody from 12 to 22 ms.
     fn run() -> Run {
         Run {
@@ -266,6 +263,7 @@ mod tests {
                 stretch("web1", -5_000.0, Some(12.0)),
                 stretch("web2", 22.0, Some(900.0)),
             ],
+            silences: vec![silence(13.0, 21.0, 9)],
         }
     }
 
@@ -291,7 +289,7 @@ mod tests {
 
     #[test]
     fn bars_end_where_their_times_do() {
-        let svg = draw("a & b", &run(), &hosts(), 1.0);
+        let svg = draw("a & b", &run(), &hosts());
         let scale = Scale::of(&run());
         let close = |one: f64, other: f64| (one - other).abs() < 0.2;
         for (class, row, from, until) in [
@@ -305,15 +303,19 @@ mod tests {
             assert!(close(right, scale.x(until)), "{class} {row}: {right}");
         }
         assert_eq!(ends(&svg, "h2"), []);
-        // At 13, 14 and so on up to 21 ms.
-        assert_eq!(ends(&svg, "lost").len(), 9);
+        let lost = ends(&svg, "lost");
+        assert_eq!(lost.len(), 9);
+        for (number, (left, right)) in lost.into_iter().enumerate() {
+            let at = scale.x(13.0 + number as f64);
+            assert!(left < at && at < right, "{number}: {left} to {right}");
+        }
         assert!(svg.contains("<title>a &amp; b</title>"));
         assert!(svg.contains("web2 took over after 22.0 ms; outage 10.0 ms, overlap 0 ms"));
     }
 
     #[test]
     fn it_is_whole_and_stands_alone() {
-        let svg = draw("stop", &run(), &hosts(), 1.0);
+        let svg = draw("stop", &run(), &hosts());
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert!(svg.contains("prefers-color-scheme: dark"));
         for foreign in ["<script", "href", "url(", "<image"] {
@@ -339,9 +341,10 @@ mod tests {
                 stretch("web1", -5_000.0, Some(0.0)),
                 stretch("web2", 3_000.0, Some(12_000.0)),
             ],
+            silences: vec![silence(0.0, 3_000.0, 2_999)],
             ..run()
         };
-        let svg = draw("partition", &long, &hosts(), 1.0);
+        let svg = draw("partition", &long, &hosts());
         assert!(Scale::of(&long).until > 12_000.0);
         assert_eq!(ends(&svg, "lost").len(), 1);
         assert!(svg.contains(">10 s</text>"));

@@ -22,13 +22,15 @@ pub struct Answer {
     pub at: Instant,
     /// The name of the host that answered.
     pub by: Arc<str>,
+    /// Which question it answers, counted from 0.
+    pub to: u64,
 }
 
 /// A client at work.
 #[derive(Debug)]
 pub struct Probe {
+    questions: History<Instant>,
     answers: History<Answer>,
-    interval: Duration,
     _worker: Worker,
 }
 
@@ -47,20 +49,26 @@ impl Probe {
                 Ok(socket)
             })
             .map_err(|cause| Error::Socket("open", cause))?;
-        let answers = History::default();
-        let record = answers.clone();
+        let (questions, answers) = (History::default(), History::default());
+        let records = (questions.clone(), answers.clone());
         let worker = Worker::start("probe", move |stop| {
-            probe_until(&stop, &socket, interval, &record);
+            probe_until(&stop, &socket, interval, &records.0, &records.1);
         })
         .map_err(|cause| Error::Socket("start a thread for", cause))?;
         Ok(Self {
+            questions,
             answers,
-            interval,
             _worker: worker,
         })
     }
 
-    /// Returns the record, for reading and waiting.
+    /// Returns when each question was asked. Only a question without an answer is lost: a client that
+    /// had to wait for its turn has asked nothing, and heard nothing.
+    pub fn questions(&self) -> &History<Instant> {
+        &self.questions
+    }
+
+    /// Returns the record of answers, for reading and waiting.
     pub fn history(&self) -> &History<Answer> {
         &self.answers
     }
@@ -71,18 +79,19 @@ impl Probe {
         (last.at.elapsed() < A_MOMENT).then_some(last.by)
     }
 
-    /// Returns the time between two questions.
-    pub fn interval(&self) -> Duration {
-        self.interval
-    }
-
     /// Returns every answer so far, in order of arrival.
     pub fn answers(&self) -> Vec<Answer> {
         self.answers.read(<[_]>::to_vec)
     }
 }
 
-fn probe_until(stop: &Stop, socket: &UdpSocket, interval: Duration, answers: &History<Answer>) {
+fn probe_until(
+    stop: &Stop,
+    socket: &UdpSocket,
+    interval: Duration,
+    questions: &History<Instant>,
+    answers: &History<Answer>,
+) {
     hurry();
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut next = Instant::now();
@@ -90,18 +99,23 @@ fn probe_until(stop: &Stop, socket: &UdpSocket, interval: Duration, answers: &Hi
         match stop.wait(socket, Some(next.saturating_duration_since(Instant::now()))) {
             Wake::Stopped => return,
             Wake::TimedOut => {
+                let number = questions.len() as u64;
+                questions.push(Instant::now());
                 // Nobody there, or an unreachable network, is what silence means here.
-                let _ = socket.send(b"?");
+                let _ = socket.send(&number.to_be_bytes());
                 // After a pause of this thread the rhythm goes on; it does not catch up.
                 next = Instant::now().max(next + interval);
             }
             Wake::Readable => {
                 let mut answer = [0; 64];
-                if let Ok(length @ 2..) = socket.recv(&mut answer) {
-                    let by = intern(&mut names, &String::from_utf8_lossy(&answer[1..length]));
+                if let Ok(length) = socket.recv(&mut answer)
+                    && let Some((number, name)) = answer[..length].split_first_chunk()
+                {
+                    let by = intern(&mut names, &String::from_utf8_lossy(name));
                     answers.push(Answer {
                         at: Instant::now(),
                         by,
+                        to: u64::from_be_bytes(*number),
                     });
                 }
             }
