@@ -17,6 +17,9 @@ const BAR: f64 = 16.0;
 /// More lost questions than this are drawn as one block.
 const SINGLE: usize = 400;
 
+const LEGEND: &str =
+    "Hosts: who has the address. Client: who answers its questions; red where nobody does.";
+
 const STYLE: &str = "
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600; font-size: 14px }
@@ -42,7 +45,7 @@ pub(super) fn draw(title: &str, run: &Run, hosts: &[String]) -> String {
     let scale = Scale::of(run);
     let bottom = TOP + ROW * (hosts.len() + 1) as f64;
     let mut out = String::new();
-    let height = bottom + 36.0;
+    let height = bottom + 52.0;
     let _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -53,6 +56,7 @@ pub(super) fn draw(title: &str, run: &Run, hosts: &[String]) -> String {
     text(&mut out, "title", 16.0, 22.0, "start", title);
     text(&mut out, "faint", 16.0, 40.0, "start", &caption(run));
     axis(&mut out, &scale, bottom);
+    text(&mut out, "faint", LEFT, bottom + 38.0, "start", LEGEND);
     for (number, host) in hosts.iter().enumerate() {
         let y = TOP + ROW * number as f64;
         text(&mut out, "", LEFT - 8.0, y + 13.0, "end", host);
@@ -124,8 +128,7 @@ fn caption(run: &Run) -> String {
         |after| format!("{after} took over after {} ms", time(run.takeover)),
     );
     format!(
-        "{takeover}; outage {} ms, overlap {} ms. Bars: who has the address, who answers the client. \
-         Red: questions lost.",
+        "{takeover}; outage {} ms, overlap {} ms",
         time(run.outage),
         time(Some(run.overlap))
     )
@@ -143,11 +146,14 @@ fn axis(out: &mut String, scale: &Scale, bottom: f64) {
             "<path class=\"grid\" d=\"M{x:.1} {:.1}V{bottom:.1}\"/>",
             TOP - 6.0
         );
-        let label = if seconds {
-            format!("{} s", at / 1_000.0)
+        let (number, unit) = if seconds {
+            (at / 1_000.0, "s")
         } else {
-            format!("{at} ms")
+            (at, "ms")
         };
+        // Neither -0 nor 0.6000000000000001.
+        let number = (number * 1e3).round() / 1e3 + 0.0;
+        let label = format!("{number} {unit}");
         text(out, "faint", x, bottom + 16.0, "middle", &label);
         tick += 1.0;
     }
@@ -347,7 +353,7 @@ mod tests {
         let svg = draw("partition", &long, &hosts());
         assert!(Scale::of(&long).until > 12_000.0);
         assert_eq!(ends(&svg, "lost").len(), 1);
-        assert!(svg.contains(">10 s</text>"));
+        assert!(svg.contains(">10 s</text>") && svg.contains(">0 s</text>"));
     }
 
     #[test]
