@@ -5,7 +5,7 @@ use std::time::Duration;
 use divan::Bencher;
 use vip_elector::election::call::{Answer, Entry, KeyRead, LOCK_FLAG, OpId, SessionId};
 use vip_elector::election::lease::{Lease, Terms};
-use vip_elector::election::machine::{Action, Event, Machine, Params};
+use vip_elector::election::machine::{Action, Event, Machine, Options, Params};
 use vip_elector::election::note::Before;
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::election::time::Timestamp;
@@ -37,7 +37,7 @@ fn key(index: u64, session: Option<&str>) -> Answer {
 fn op(actions: &[Action], name: &str) -> OpId {
     let named = actions.iter().find_map(|action| match action {
         Action::Call { op, call, .. } => format!("{call:?}").starts_with(name).then_some(*op),
-        Action::Remember { .. } => None,
+        Action::Remember { .. } | Action::Send { .. } => None,
     });
     named.unwrap_or(OpId(0))
 }
@@ -49,6 +49,7 @@ fn standby() -> (Machine, OpId) {
         value: "web1".into(),
         session_name: "bench".into(),
         before: Before::Nothing,
+        options: Options::default(),
     };
     let (mut machine, actions) = Machine::start(params, NOW, 1);
     let mut answer = |actions: &[Action], name, answer| {

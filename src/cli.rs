@@ -70,6 +70,11 @@ pub struct Flags {
     #[arg(long, value_name = "ID", help_heading = "Election")]
     pub check_id: Option<String>,
 
+    /// session: the check ends the Consul session; watch: it is followed, and the lock handed over
+    /// without the lock-delay [default: session]
+    #[arg(long, value_name = "MODE", help_heading = "Election")]
+    pub check_mode: Option<String>,
+
     /// TTL of the Consul session, 10s to 24h [default: 10s]
     #[arg(long, value_name = "DURATION", help_heading = "Election")]
     pub ttl: Option<String>,
@@ -93,6 +98,71 @@ pub struct Flags {
     /// auto: the kernel ends the address if the daemon is killed or frozen; off: it does not [default: auto]
     #[arg(long, value_name = "MODE", help_heading = "Election")]
     pub kernel_lease: Option<String>,
+
+    /// Among candidates, the highest gets the lock next; -1000 to 1000 [default: 0]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_negative_numbers = true,
+        help_heading = "Election"
+    )]
+    pub priority: Option<String>,
+
+    /// Hand the lock to a candidate of higher priority, even while this host is healthy
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Election"
+    )]
+    pub preempt: Option<String>,
+
+    /// For how long that candidate must have stood before [default: 60s]
+    #[arg(long, value_name = "DURATION", help_heading = "Election")]
+    pub preempt_delay: Option<String>,
+
+    /// http:// or https://; this host leads only while it answers 2xx
+    #[arg(long, value_name = "URL", help_heading = "Health")]
+    pub health_url: Option<String>,
+
+    /// For /bin/sh -c; this host leads only while it exits with 0
+    #[arg(long, value_name = "COMMAND", help_heading = "Health")]
+    pub health_command: Option<String>,
+
+    /// From one try to the next, 50ms to 1h [default: 1s]
+    #[arg(long, value_name = "DURATION", help_heading = "Health")]
+    pub health_interval: Option<String>,
+
+    /// What a try may take; a command that takes longer is killed [default: 1s]
+    #[arg(long, value_name = "DURATION", help_heading = "Health")]
+    pub health_timeout: Option<String>,
+
+    /// Failures in a row that make this host unhealthy, 1 to 100 [default: 3]
+    #[arg(long, value_name = "NUMBER", help_heading = "Health")]
+    pub health_fall: Option<String>,
+
+    /// Successes in a row that make it healthy again, 1 to 100 [default: 2]
+    #[arg(long, value_name = "NUMBER", help_heading = "Health")]
+    pub health_rise: Option<String>,
+
+    /// TTL of the Consul check that tells that the daemon lives; 0s: none [default: 3s]
+    #[arg(long, value_name = "DURATION", help_heading = "Failure detection")]
+    pub liveness_ttl: Option<String>,
+
+    /// on: hosts notice by heartbeats that a leader is silent; off: only Consul does [default: on]
+    #[arg(long, value_name = "MODE", help_heading = "Failure detection")]
+    pub peer_watch: Option<String>,
+
+    /// Where heartbeats are received, over UDP [default: 0.0.0.0:8547]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Failure detection")]
+    pub peer_listen: Option<String>,
+
+    /// From one heartbeat to the next, 10ms to 10s [default: 100ms]
+    #[arg(long, value_name = "DURATION", help_heading = "Failure detection")]
+    pub peer_interval: Option<String>,
 
     /// Consul's address, or several with commas [default: the file's, else http://127.0.0.1:8500]
     #[arg(long, value_name = "URL", help_heading = "Consul")]

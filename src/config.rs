@@ -10,10 +10,13 @@ pub mod duration;
 mod file;
 mod group;
 mod levels;
+mod option;
 mod origin;
+mod probe;
 mod process;
 mod relations;
 mod report;
+mod takeover;
 
 use std::io;
 use std::net::IpAddr;
@@ -26,9 +29,12 @@ use self::describe::Lines;
 use self::file::File;
 use self::levels::Levels;
 pub use self::origin::Origin;
+pub use self::probe::{Probe, ProbeOf};
 use self::process::Process;
 use self::report::Findings;
 pub use self::report::{Caution, Fault, Problem, Problems, Report, Warning};
+pub use self::takeover::Peers;
+use self::takeover::Takeover;
 use crate::cli::{Cli, Flags};
 use crate::consul::access::Access;
 
@@ -45,6 +51,16 @@ pub struct Config {
     pub manage_vip: bool,
     /// Of no meaning without [`Config::manage_vip`].
     pub kernel_lease: KernelLease,
+    /// What tells whether this host is fit to lead, beside Consul's checks.
+    pub probe: Option<Probe>,
+    /// The TTL of the check that tells Consul that this daemon lives; at least 1 s.
+    pub liveness_ttl: Option<Duration>,
+    /// How hosts watch one another, if they do.
+    pub peers: Option<Peers>,
+    /// Among candidates, higher is better; -1000 to 1000.
+    pub priority: i32,
+    /// After how long a better candidate gets the lock, if at all.
+    pub preempt_after: Option<Duration>,
     /// How to log.
     pub log: Log,
     /// What is probably not meant, although it can be used.
@@ -85,6 +101,17 @@ pub struct Session {
     pub lock_delay: Duration,
     /// The check that must pass for this host to lead.
     pub check_id: Option<String>,
+    /// Of no meaning without [`Session::check_id`].
+    pub check_mode: CheckMode,
+}
+
+/// What the check does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckMode {
+    /// Consul binds it to the session: when it is critical, the session dies, and the lock-delay follows.
+    Session,
+    /// The daemon follows it: when it is critical, the lock is handed over.
+    Watch,
 }
 
 /// Whether the kernel ends the address by itself.
@@ -141,13 +168,15 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     };
 
     let process = Process::resolve(&levels, &mut findings, &mut lines);
+    let takeover = Takeover::resolve(&levels, &mut findings, &mut lines);
+    let probe = probe::resolve(&levels, &mut findings, &mut lines);
     let access = access::resolve(&levels, &mut findings, &mut lines);
     let manage_vip = process
         .manage_vip
         .as_ref()
         .is_some_and(|manage_vip| manage_vip.value);
     let groups = group::resolve(&levels, manage_vip, &mut findings);
-    relations::check(&process, &groups, &mut findings);
+    relations::check(&process, &takeover, &groups, &mut findings);
 
     let groups: Option<Vec<_>> = groups
         .into_iter()
@@ -155,22 +184,32 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
         .collect();
     let session = process.session();
     let kernel_lease = process.kernel_lease.as_ref().map(|lease| lease.value);
+    let priority = takeover.priority.as_ref().map(|priority| priority.value);
     let Findings { problems, warnings } = findings.without_repetitions();
-    match (groups, access, session, kernel_lease, process.log) {
-        (Some(groups), Some(access), Some(session), Some(kernel_lease), Some(log))
-            if problems.is_empty() =>
-        {
-            Ok(Config {
-                groups,
-                access,
-                session,
-                manage_vip,
-                kernel_lease,
-                log,
-                warnings,
-                lines,
-            })
-        }
+    let whole = (groups, access, session, kernel_lease, priority, process.log);
+    match whole {
+        (
+            Some(groups),
+            Some(access),
+            Some(session),
+            Some(kernel_lease),
+            Some(priority),
+            Some(log),
+        ) if problems.is_empty() => Ok(Config {
+            groups,
+            access,
+            session,
+            manage_vip,
+            kernel_lease,
+            probe,
+            liveness_ttl: takeover.liveness_ttl(),
+            peers: takeover.peers(),
+            priority,
+            preempt_after: takeover.preempt_after(),
+            log,
+            warnings,
+            lines,
+        }),
         _ => Err(Problems(problems)),
     }
 }
@@ -190,6 +229,16 @@ impl Group {
     /// What the group is called in logs and reports.
     pub fn name(&self) -> &str {
         &self.trigger_key
+    }
+}
+
+impl CheckMode {
+    /// As it is written in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Watch => "watch",
+        }
     }
 }
 

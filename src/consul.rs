@@ -1,13 +1,14 @@
 //! A thin, typed client for Consul's HTTP API.
 //!
 //! Read from the outside in: [`Binding`] carries out what the election asks for, in terms of the
-//! typed calls of [`session`], [`kv`], [`txn`] and [`agent`], which all go through
-//! [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
+//! typed calls of [`session`], [`kv`], [`txn`], [`service`] and [`agent`], which all go
+//! through [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
 //! in `error.rs` and nowhere else. Every call is bounded in time and in size.
 
 pub mod access;
 pub mod agent;
 mod binding;
+mod blocking;
 mod client;
 mod connect;
 mod endpoint;
@@ -18,6 +19,7 @@ mod request;
 mod tests {
     pub(super) mod scripted;
 }
+pub mod service;
 pub mod session;
 pub mod txn;
 

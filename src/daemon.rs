@@ -112,10 +112,13 @@ async fn supervise(config: &Config) -> Result<(), Error> {
                 client.clone(),
                 consul::Terms {
                     key: group.trigger_key.clone(),
-                    value: group.trigger_value.clone().into_bytes(),
+                    value: group.trigger_value.clone(),
                     ttl: config.session.ttl,
                     lock_delay: config.session.lock_delay,
                     check_id: config.session.check_id.clone(),
+                    priority: 0,
+                    contact: None,
+                    liveness_ttl: None,
                 },
             ),
             memory: match &lock {
@@ -210,11 +213,13 @@ fn session_file(
         ttl,
         lock_delay,
         check_id,
+        check_mode,
     } = &config.session;
     let vip = group.vip.as_ref().map(|vip| (vip.address, &vip.interface));
     let kernel_lease = config.kernel_lease.name();
     let terms = format!(
-        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} vip={vip:?} kernel-lease={kernel_lease}"
+        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} check-mode={} vip={vip:?} kernel-lease={kernel_lease}",
+        check_mode.name()
     );
     SessionFile::of(directory, group.name(), &group.trigger_value, terms)
         .map_err(setup("the record of the session"))

@@ -1,7 +1,7 @@
 //! Driver: runs one group's machine.
 //!
-//! One task per group, spawned by `main`. It waits for (deadline | completion | report | stop),
-//! makes one call into the machine, carries the actions out, and is the only place that logs the
+//! One task per group, spawned by `main`. It waits for (deadline | completion | report | word of a
+//! peer or of this host's health | stop), makes one call into the machine, carries the actions out, and is the only place that logs the
 //! machine's transitions. It ends when the machine has stopped, and is cancel safe: dropped, it
 //! abandons its requests, and the VIP task takes the address off.
 
@@ -21,11 +21,13 @@ use tokio::sync::watch;
 use self::clock::Clock;
 use crate::consul;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId};
+use crate::election::health::Health;
 use crate::election::machine::{Action, Event, Machine, Params};
 use crate::election::note::Note;
 use crate::election::status::{Outcome, Phase};
 use crate::election::target::{VipOrder, VipReport};
 use crate::election::time::Timestamp;
+use crate::peers::Peers;
 
 /// Consul, as far as one group goes.
 pub trait Consul: Send + Sync + 'static {
@@ -52,7 +54,7 @@ pub trait Memory: Send {
 
 /// A driver's world.
 #[derive(Debug)]
-pub struct World<P, C, M> {
+pub struct World<P, C, M, O> {
     /// Answers the calls.
     pub consul: Arc<P>,
     /// Tells the time.
@@ -61,6 +63,10 @@ pub struct World<P, C, M> {
     pub memory: M,
     /// There exactly when the group's terms are managed.
     pub link: Option<Link>,
+    /// The other hosts.
+    pub peers: O,
+    /// What is said of this host's health. Whoever says it need not live for longer than it does.
+    pub health: watch::Receiver<Health>,
     /// Turning true is the request to give everything up.
     pub stop: watch::Receiver<bool>,
 }
@@ -75,17 +81,19 @@ pub struct Link {
 }
 
 /// Runs a group until it has stopped.
-pub async fn run<P: Consul, C: Clock, M: Memory>(
+pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
     group: &str,
     params: Params,
     seed: u64,
-    world: World<P, C, M>,
+    world: World<P, C, M, O>,
 ) -> Outcome {
     let World {
         consul,
         mut clock,
         memory,
         mut link,
+        peers,
+        mut health,
         mut stop,
     } = world;
     let (mut machine, actions) = Machine::start(params, clock.now(), seed);
@@ -93,6 +101,7 @@ pub async fn run<P: Consul, C: Clock, M: Memory>(
         group,
         consul,
         memory,
+        peers,
         calls: FuturesUnordered::new(),
         remembered: VecDeque::new(),
         failure: None,
@@ -116,6 +125,8 @@ pub async fn run<P: Consul, C: Clock, M: Memory>(
                 }
                 report = next_report(link.as_mut()) => Event::Vip(report),
                 Some((op, result)) = hands.calls.next() => Event::Completed { op, result },
+                health = next_health(&mut health) => Event::Health(health),
+                said = hands.peers.heard() => Event::Heard(said),
                 () = sleep(&mut clock, deadline) => Event::DeadlineReached,
             },
         };
@@ -123,27 +134,29 @@ pub async fn run<P: Consul, C: Clock, M: Memory>(
         // from the event, the machine compares it with the lease.
         let now = clock.now();
         let actions = machine.step(now, event);
+        // Before the order, so that a heartbeat is out before the address is prolonged.
+        hands.carry_out(actions);
         if let (Some(link), Some(order)) = (&link, machine.vip_order()) {
             link.orders
                 .send_if_modified(|last| std::mem::replace(last, order) != order);
         }
-        hands.carry_out(actions);
         journal::log(group, now, &before, &machine.status());
     }
 }
 
 /// What carries the machine's actions out.
-struct Hands<'a, P, M> {
+struct Hands<'a, P, M, O> {
     group: &'a str,
     consul: Arc<P>,
     memory: M,
+    peers: O,
     calls: FuturesUnordered<BoxFuture<'static, (OpId, Result<Answer, Failure>)>>,
     remembered: VecDeque<Event>,
     /// The last failure to remember that was logged.
     failure: Option<String>,
 }
 
-impl<P: Consul, M: Memory> Hands<'_, P, M> {
+impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
     /// In order, so that a note is there before the request that it speaks of goes out.
     fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
@@ -153,6 +166,7 @@ impl<P: Consul, M: Memory> Hands<'_, P, M> {
                     self.calls
                         .push(answer.map(move |result| (op, result)).boxed());
                 }
+                Action::Send { contact, datagram } => self.peers.send(&contact, &datagram),
                 Action::Remember { op, note } => {
                     let (kept, failure) = self.memory.remember(&note);
                     if let Some(error) = &failure
@@ -203,6 +217,13 @@ async fn next_report(link: Option<&mut Link>) -> VipReport {
         if let Some(report) = link.reports.borrow_and_update().clone() {
             return report;
         }
+    }
+}
+
+async fn next_health(health: &mut watch::Receiver<Health>) -> Health {
+    match health.changed().await {
+        Ok(()) => health.borrow_and_update().clone(),
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -3,10 +3,13 @@
 
 pub mod backoff;
 pub mod call;
+pub mod candidate;
+pub mod health;
 pub mod key;
 pub mod lease;
 pub mod machine;
 pub mod note;
+pub mod peer;
 pub mod rules;
 pub mod status;
 pub mod target;

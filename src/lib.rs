@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod driver;
 pub mod election;
 pub mod logging;
+pub mod peers;
 pub mod privileges;
 pub mod runtime;
 pub mod vip;

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::describe::{Lines, MASK};
 use super::levels::{Levels, filled_flag};
+use super::option::boolean;
 use super::origin::{Origin, Sourced, Written};
-use super::process::boolean;
 use super::report::{Caution, Fault, Findings};
 use crate::consul::access::{Access, Endpoint};
 

@@ -44,14 +44,28 @@ const NOT_OURS: [(&str, &[&str]); 9] = [
 const OWN: &str = "vip-elector";
 
 /// What may stand in it.
-const OWN_OPTIONS: [&str; 9] = [
+const OWN_OPTIONS: [&str; 23] = [
     "addr",
     "check-id",
+    "check-mode",
+    "health-command",
+    "health-fall",
+    "health-interval",
+    "health-rise",
+    "health-timeout",
+    "health-url",
     "kernel-lease",
+    "liveness-ttl",
     "lock-delay",
     "log-format",
     "log-level",
     "manage-vip",
+    "peer-interval",
+    "peer-listen",
+    "peer-watch",
+    "preempt",
+    "preempt-delay",
+    "priority",
     "token-file",
     "ttl",
 ];

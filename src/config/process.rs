@@ -5,11 +5,11 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::describe::Lines;
-use super::duration::Go;
 use super::levels::{Levels, filled_flag, flag};
-use super::origin::{Sourced, Written};
+use super::option::{Resolver, Time, boolean};
+use super::origin::Sourced;
 use super::report::{Fault, Findings};
-use super::{KernelLease, Log, LogFormat, duration};
+use super::{CheckMode, KernelLease, Log, LogFormat};
 
 /// What was asked for. A field is `None` only where a problem was reported.
 pub(super) struct Process {
@@ -17,14 +17,9 @@ pub(super) struct Process {
     pub(super) ttl: Option<Sourced<Time>>,
     pub(super) lock_delay: Option<Sourced<Time>>,
     pub(super) check_id: Option<Sourced<String>>,
+    pub(super) check_mode: Option<Sourced<CheckMode>>,
     pub(super) kernel_lease: Option<Sourced<KernelLease>>,
     pub(super) log: Option<Log>,
-}
-
-/// A duration and how it was written.
-pub(super) struct Time {
-    pub(super) duration: Duration,
-    pub(super) text: String,
 }
 
 const TTL: Duration = Duration::from_secs(10);
@@ -62,8 +57,16 @@ impl Process {
             Time::default(default_delay),
             Time::parse,
         );
-        let typed = filled_flag("--check-id", flags.check_id.as_ref());
-        let check_id = levels.option(typed, "check-id", resolver.findings);
+        let check_id = resolver.text(
+            filled_flag("--check-id", flags.check_id.as_ref()),
+            "check-id",
+        );
+        let check_mode = resolver.option(
+            flag("--check-mode", flags.check_mode.as_ref()),
+            "check-mode",
+            CheckMode::Session,
+            check_mode,
+        );
         let kernel_lease = resolver.option(
             flag("--kernel-lease", flags.kernel_lease.as_ref()),
             "kernel-lease",
@@ -85,10 +88,13 @@ impl Process {
 
         lines.add("manage-vip", manage_vip.as_ref(), bool::to_string);
         lines.add("check-id", check_id.as_ref(), Clone::clone);
-        lines.add("ttl", ttl.as_ref(), |ttl| Go(ttl.duration).to_string());
-        lines.add("lock-delay", lock_delay.as_ref(), |delay| {
-            Go(delay.duration).to_string()
-        });
+        if check_id.is_some() {
+            lines.add("check-mode", check_mode.as_ref(), |mode| {
+                mode.name().to_owned()
+            });
+        }
+        lines.add("ttl", ttl.as_ref(), Time::show);
+        lines.add("lock-delay", lock_delay.as_ref(), Time::show);
         if managed {
             lines.add("kernel-lease", kernel_lease.as_ref(), |lease| {
                 lease.name().to_owned()
@@ -109,59 +115,20 @@ impl Process {
             ttl,
             lock_delay,
             check_id,
+            check_mode,
             kernel_lease,
             log,
         }
     }
 }
 
-/// Go's `strconv.ParseBool`, which Consul uses for its variables.
-pub(super) fn boolean(text: &str) -> Result<bool, Fault> {
+fn check_mode(text: &str) -> Result<CheckMode, Fault> {
     match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        "session" => Ok(CheckMode::Session),
+        "watch" => Ok(CheckMode::Watch),
         _ => Err(Fault::NotOneOf {
-            known: "true or false",
+            known: "session or watch",
         }),
-    }
-}
-
-struct Resolver<'a> {
-    levels: &'a Levels<'a>,
-    findings: &'a mut Findings,
-}
-
-impl Resolver<'_> {
-    fn option<T>(
-        &mut self,
-        typed: Option<Written>,
-        name: &'static str,
-        default: T,
-        meaning: fn(&str) -> Result<T, Fault>,
-    ) -> Option<Sourced<T>> {
-        match self.levels.option(typed, name, self.findings) {
-            Some(written) => self
-                .findings
-                .accept(name, &written, meaning(&written.value)),
-            None => Some(Sourced::default(default)),
-        }
-    }
-}
-
-impl Time {
-    fn default(duration: Duration) -> Self {
-        Self {
-            duration,
-            text: Go(duration).to_string(),
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, Fault> {
-        let duration = duration::parse(text).map_err(Fault::Duration)?;
-        Ok(Self {
-            duration,
-            text: text.to_owned(),
-        })
     }
 }
 

@@ -3,23 +3,35 @@
 
 use std::time::Duration;
 
+use super::duration::Go;
 use super::group::Draft;
+use super::option::Time;
 use super::origin::{Sourced, Written};
-use super::process::{Process, Time};
+use super::process::Process;
 use super::report::{Caution, Fault, Findings};
-use super::{KernelLease, Session};
-use crate::election::lease::STRICT_LOCK_DELAY;
+use super::takeover::Takeover;
+use super::{CheckMode, KernelLease, Session};
+use crate::election::lease::{KernelLifetime, Lease, STRICT_LOCK_DELAY, Terms};
+use crate::election::time::Timestamp;
 
 // What Consul takes: <https://developer.hashicorp.com/consul/api-docs/session>.
 const MIN_TTL: Duration = Duration::from_secs(10);
 const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_LOCK_DELAY: Duration = Duration::from_secs(60);
 
+/// Below it, a busy agent or host would be taken for a dead daemon.
+const MIN_LIVENESS_TTL: Duration = Duration::from_secs(1);
+
 /// The shortest lock-delay within which a lease can be confirmed again before it ends.
 const MIN_LOCK_DELAY_MANAGED: Duration = Duration::from_secs(1);
 
 /// Checks every relation.
-pub(super) fn check(process: &Process, groups: &[Draft], findings: &mut Findings) {
+pub(super) fn check(
+    process: &Process,
+    takeover: &Takeover,
+    groups: &[Draft],
+    findings: &mut Findings,
+) {
     if let Some(ttl) = &process.ttl
         && !(MIN_TTL..=MAX_TTL).contains(&ttl.value.duration)
     {
@@ -38,6 +50,14 @@ pub(super) fn check(process: &Process, groups: &[Draft], findings: &mut Findings
             findings.warning("kernel-lease", &written, Caution::NoKernelLease);
         }
     }
+    if let Some(mode) = &process.check_mode
+        && mode.value == CheckMode::Watch
+        && process.check_id.is_none()
+    {
+        let written = mode.means(mode.value.name().to_owned());
+        findings.problem("check-mode", &written, Fault::NothingToWatch);
+    }
+    check_liveness(process, takeover, findings);
     for (number, group) in groups.iter().enumerate() {
         check_against(group, &groups[..number], findings);
     }
@@ -52,10 +72,12 @@ impl Process {
             .check_id
             .as_ref()
             .map(|check_id| check_id.value.clone());
+        let check_mode = self.check_mode.as_ref()?.value;
         Some(Session {
             ttl,
             lock_delay,
             check_id,
+            check_mode,
         })
     }
 }
@@ -68,6 +90,33 @@ fn check_lock_delay(lock_delay: &Sourced<Time>, manage_vip: bool, findings: &mut
         findings.problem("lock-delay", &shown(lock_delay), Fault::LockDelayBelowLease);
     } else if manage_vip && value < STRICT_LOCK_DELAY {
         findings.warning("lock-delay", &shown(lock_delay), Caution::KernelTooLate);
+    }
+}
+
+fn check_liveness(process: &Process, takeover: &Takeover, findings: &mut Findings) {
+    let (Some(liveness), Some(ttl), Some(lock_delay)) =
+        (&takeover.liveness_ttl, &process.ttl, &process.lock_delay)
+    else {
+        return;
+    };
+    let value = liveness.value.duration;
+    let (ttl, lock_delay) = (ttl.value.duration, lock_delay.value.duration);
+    let lease = process.kernel_lease.as_ref().map(|lease| lease.value);
+    let managed = process.manage_vip.as_ref().is_some_and(|vip| vip.value);
+    let by_kernel = managed && lease == Some(KernelLease::Auto);
+    let least = least_liveness_ttl(Terms::managed(lock_delay, ttl));
+    let half = Go(ttl / 2);
+    if value.is_zero() {
+        return;
+    }
+    if value < MIN_LIVENESS_TTL {
+        findings.problem("liveness-ttl", &shown(liveness), Fault::LivenessTtl);
+    } else if by_kernel && value < least {
+        let fault = Fault::LivenessBelowKernel { least: Go(least) };
+        findings.problem("liveness-ttl", &shown(liveness), fault);
+    } else if value >= half.0 {
+        let caution = Caution::LivenessTooLong { half };
+        findings.warning("liveness-ttl", &shown(liveness), caution);
     }
 }
 
@@ -98,4 +147,16 @@ fn same<'a, T: PartialEq>(
 
 fn shown(time: &Sourced<Time>) -> Written {
     time.means(time.value.text.clone())
+}
+
+/// Returns how long the session must outlive a dead daemon's last word, so that the kernel has taken the
+/// address away when the lock-delay after it is over.
+fn least_liveness_ttl(terms: Terms) -> Duration {
+    let start = Timestamp::ZERO;
+    match Lease::new(terms, start).kernel_lifetime(start) {
+        Some(KernelLifetime::Seconds(seconds)) => {
+            Duration::from_secs(seconds + 2).saturating_sub(terms.lock_delay())
+        }
+        Some(KernelLifetime::Unlimited) | None => Duration::ZERO,
+    }
 }

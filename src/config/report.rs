@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
-use super::duration;
+use super::duration::{self, Go};
 use super::origin::{Origin, Sourced, Written};
 
 /// One remark on one value.
@@ -119,6 +119,37 @@ pub enum Fault {
          (3s is the default)"
     )]
     LockDelayBelowLease,
+    #[error("is given without check-id, the check to watch; name it, or leave check-mode out")]
+    NothingToWatch,
+
+    // Health, liveness, peers.
+    #[error("is given beside {other}; keep one of them")]
+    TwoProbes { other: Origin },
+    #[error("is no URL; write one like http://127.0.0.1:80/health")]
+    HealthUrl(#[source] url::ParseError),
+    #[error("has a scheme that is not spoken here; write http:// or https://")]
+    HealthScheme,
+    #[error(
+        "holds a user or a password, which anybody could read in the log; leave them out, or let \
+         --health-command do the asking"
+    )]
+    HealthCredentials,
+    #[error("is out of range; write {least} to {most}")]
+    TimeRange { least: Go, most: Go },
+    #[error("is not usable; write a whole number from {least} to {most}")]
+    NumberRange { least: String, most: String },
+    #[error("is too short to be kept alive; write 1s or more, or 0s for none (3s is the default)")]
+    LivenessTtl,
+    #[error(
+        "is too short for this lock-delay: if the daemon and what it serves are killed together, the \
+         kernel takes the address away too late; write {least} or more"
+    )]
+    LivenessBelowKernel { least: Go },
+    #[error(
+        "is no address to listen on; write one of this host's with a port, like 0.0.0.0:8547 or \
+         [::]:8547"
+    )]
+    PeerListen,
 
     // Consul.
     #[error("names no endpoint; write for example http://127.0.0.1:8500")]
@@ -177,6 +208,13 @@ pub enum Caution {
     NoKernelLease,
     #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
     Unverified,
+    #[error("means nothing without {without}")]
+    Idle { without: &'static str },
+    #[error(
+        "is at least half the ttl of the session, so a daemon that is killed or frozen is hardly missed \
+         sooner for it; write less than {half}"
+    )]
+    LivenessTooLong { half: Go },
 }
 
 /// What was found while reading.

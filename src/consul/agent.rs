@@ -36,6 +36,15 @@ pub struct Check {
     pub output: String,
 }
 
+/// The checks of a node, as one read shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeChecks {
+    /// What the next blocking read waits on. Never 0.
+    pub index: u64,
+    /// Those that the token may read; none where there is no such node.
+    pub checks: Vec<Check>,
+}
+
 /// How a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +74,54 @@ impl Client {
             node: wire.config.node_name,
             version: wire.config.version,
             session_ttl_min: wire.debug_config.and_then(|config| config.session_ttl_min),
+        })
+    }
+
+    /// Asks for the name of the agent's node: of the checks that it runs, which needs no right but to
+    /// read one of them; where it shows none, as [`agent`](Self::agent) does.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn own_node(&self, timeout: Duration) -> Result<String, Failure> {
+        let deadline = Deadline::within(timeout);
+        let request = Request::get(
+            Operation::ReadChecks,
+            "agent/checks",
+            "ask the agent for its node".to_owned(),
+        );
+        let reply = self.send(&request, deadline).await?;
+        let checks: BTreeMap<String, WireCheck> = reply.json()?;
+        match checks.into_values().next() {
+            Some(check) => Ok(check.node),
+            None => Ok(self.agent(deadline.left()).await?.node),
+        }
+    }
+
+    /// Waits until a check of `node` is newer than `index`, for as long as `timeout` allows and no
+    /// longer than `wait`; at index 0, does not. Any server may answer, however far behind.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn node_checks(
+        &self,
+        node: &str,
+        index: u64,
+        wait: Duration,
+        timeout: Duration,
+    ) -> Result<NodeChecks, Failure> {
+        let request = Request::get(
+            Operation::ReadChecks,
+            "health/node",
+            format!("watch the checks of node '{node}'"),
+        )
+        .segment(node)
+        .query("stale", "")
+        .blocking(index, wait, timeout);
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        let checks: Vec<WireCheck> = reply.json()?;
+        Ok(NodeChecks {
+            index: reply.index(Some(index))?,
+            checks: checks.into_iter().map(Check::from).collect(),
         })
     }
 

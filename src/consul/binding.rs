@@ -1,25 +1,28 @@
 //! Driver: carries out what the election of one group asks of Consul.
 
-use std::sync::{Mutex, PoisonError};
+mod calendar;
+mod group;
+mod liveness;
+mod lock;
+mod membership;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::consul::client::{Client, Deadline};
-use crate::consul::error;
-use crate::consul::kv::{self, Consistency};
-use crate::consul::session::{BoundCheck, NewSession};
-use crate::consul::txn::{Op, Write};
-use crate::election::call::{Answer, Call, Failure, FailureKind, LOCK_FLAG, SessionId};
+use self::liveness::Liveness;
+use crate::consul::blocking;
+use crate::consul::client::Client;
+use crate::consul::kv::Consistency;
+use crate::consul::txn::Op;
+use crate::election::call::{Answer, Call, Failure, FailureKind};
+use crate::election::candidate::Contact;
 
 /// How long Consul may hold a watch open.
 const WATCH_WAIT: Duration = Duration::from_secs(10);
 
-/// The timeout for [`Call::Watch`] that lets Consul hold it open for as long as it likes to. A shorter
+/// The timeout for [`Call::Watch`] and [`Call::WatchGroup`] that lets Consul hold it open for as long as it likes to. A shorter
 /// one makes for a shorter wait.
-pub const WATCH_TIMEOUT: Duration = kv::watch_timeout(WATCH_WAIT);
-
-/// What [`Call::MarkVacant`] writes: readable, and not empty, because an empty value says that
-/// somebody gave the lock up cleanly.
-const VACANT: &[u8] = b"(vacant)";
+pub const WATCH_TIMEOUT: Duration = blocking::watch_timeout(WATCH_WAIT);
 
 /// What never changes while a group runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,19 +30,28 @@ pub struct Terms {
     /// The trigger key, without a leading slash.
     pub key: String,
     /// The trigger value.
-    pub value: Vec<u8>,
+    pub value: String,
     /// Of the session.
     pub ttl: Duration,
     /// Of the session.
     pub lock_delay: Duration,
     /// The check that the session dies with: of a node or of a service.
     pub check_id: Option<String>,
+    /// As a candidate: higher is better.
+    pub priority: i32,
+    /// As a candidate: where we listen for heartbeats, if we do.
+    pub contact: Option<Contact>,
+    /// After how long without [`Call::Feed`] our own check ends the session, if there is one.
+    pub liveness_ttl: Option<Duration>,
 }
 
 /// One group's way to Consul.
 pub struct Binding {
     client: Client,
     terms: Terms,
+    candidate_key: String,
+    request_key: String,
+    liveness: Option<Liveness>,
     /// The node that the sessions belong to. Known since one was found there, and kept, so that
     /// another endpoint does not tie a session to another host's health.
     home: Mutex<Option<String>>,
@@ -50,6 +62,9 @@ impl Binding {
     pub fn new(client: Client, terms: Terms) -> Self {
         Self {
             client,
+            candidate_key: group::candidate_key(&terms.key, &terms.value),
+            request_key: group::request_key(&terms.key),
+            liveness: Liveness::of(&terms),
             terms,
             home: Mutex::new(None),
         }
@@ -63,7 +78,10 @@ impl Binding {
     /// As [`Failure`] says. To an operation on a key that is no longer ours, [`FailureKind::Changed`].
     pub async fn call(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
         match call {
-            Call::CreateSession { name } => self.create(&name, timeout).await.map(Answer::Created),
+            Call::CreateSession { name, liveness } => self
+                .create(&name, liveness, timeout)
+                .await
+                .map(Answer::Created),
             Call::FindSession { name, id } => {
                 let found = self.find(&name, id.as_ref(), timeout).await;
                 found.map(Answer::Found)
@@ -103,156 +121,46 @@ impl Binding {
                     .await
                     .map(done)
             }
-            Call::Release(session) => self.release(&session, timeout).await.map(done),
-        }
-    }
-
-    async fn create(&self, name: &str, timeout: Duration) -> Result<SessionId, Failure> {
-        let deadline = Deadline::within(timeout);
-        let mut home = self.home();
-        let check = match &self.terms.check_id {
-            None => None,
-            Some(id) => {
-                let found = self
-                    .client
-                    .check(id, home.as_deref(), deadline.left())
-                    .await;
-                Some(match found {
-                    Ok(Some(check)) => {
-                        let bound = if check.service.is_some() {
-                            BoundCheck::Service(id)
-                        } else {
-                            BoundCheck::Node(id)
-                        };
-                        home.get_or_insert(check.node);
-                        bound
-                    }
-                    // Not to be seen is not the same as not there: Consul itself will say.
-                    Ok(None) => BoundCheck::Service(id),
-                    Err(failure) if failure.kind == FailureKind::Denied => BoundCheck::Service(id),
-                    Err(failure) => return Err(failure),
-                })
-            }
-        };
-        let new = NewSession {
-            name,
-            ttl: self.terms.ttl,
-            lock_delay: self.terms.lock_delay,
-            node: home.as_deref(),
-            check,
-        };
-        let created = self.client.create_session(new, deadline.left()).await;
-        match &created {
-            Ok(id) => {
-                if home.is_none() {
-                    // For the next time only, so that a failure costs nothing.
-                    let session = self.client.session(id, deadline.left()).await;
-                    home = session.ok().flatten().map(|session| session.node);
-                }
-                self.settle(home);
-            }
-            // The agent may come back under another name.
-            Err(failure) if failure.message.contains(error::NO_NODE) => self.settle(None),
-            Err(_) => {}
-        }
-        created
-    }
-
-    async fn find(
-        &self,
-        name: &str,
-        id: Option<&SessionId>,
-        timeout: Duration,
-    ) -> Result<Option<SessionId>, Failure> {
-        let found = match id {
-            Some(id) => {
-                let session = self.client.session(id, timeout).await?;
-                session.filter(|session| session.name == name)
-            }
-            None => {
+            Call::Release {
+                session,
+                registered,
+            } => self.release(&session, registered, timeout).await.map(done),
+            Call::HandOver {
+                session,
+                registered,
+                successor,
+                request,
+            } => self
+                .hand_over(&session, registered, &successor, request, timeout)
+                .await
+                .map(done),
+            Call::RegisterService { leads } => {
                 let home = self.home();
-                let sessions = self.client.sessions(home.as_deref(), timeout).await?;
-                sessions.into_iter().find(|session| session.name == name)
+                let node = self
+                    .liveness()?
+                    .register(&self.client, leads, home.as_deref(), timeout)
+                    .await?;
+                self.settle(home.or(node));
+                Ok(Answer::Done)
             }
-        };
-        let Some(session) = found else {
-            return Ok(None);
-        };
-        self.settle(Some(session.node));
-        Ok(Some(session.id))
-    }
-
-    async fn mark_vacant(&self, timeout: Duration) -> Result<(), Failure> {
-        let key = &self.terms.key;
-        let write = Write {
-            key,
-            value: VACANT,
-            flags: LOCK_FLAG,
-        };
-        let doing = format!("mark key '{key}' as vacant");
-        self.client
-            .transact(&[Op::CheckNotExists(key), Op::Set(write)], &doing, timeout)
-            .await
-            .map(drop)
-    }
-
-    /// Locks the key with our value if `guard` holds.
-    async fn lock(
-        &self,
-        guard: Op<'_>,
-        session: &SessionId,
-        what: &str,
-        timeout: Duration,
-    ) -> Result<(), Failure> {
-        let key = &self.terms.key;
-        let write = Write {
-            key,
-            value: &self.terms.value,
-            flags: LOCK_FLAG,
-        };
-        let doing = format!("{what} of key '{key}' with session {session}");
-        let keys = self
-            .client
-            .transact(&[guard, Op::Lock(write, session)], &doing, timeout)
-            .await?;
-        // A lease begins with this answer: take it from nobody who only says 200.
-        if keys
-            .last()
-            .is_some_and(|entry| entry.session.as_ref() == Some(session))
-        {
-            Ok(())
-        } else {
-            Err(error::unavailable(
-                &doing,
-                "consul's answer does not show the lock as ours",
-            ))
+            Call::Feed => self.liveness()?.feed(&self.client, timeout).await.map(done),
+            Call::DeregisterService => {
+                let liveness = self.liveness()?;
+                liveness.deregister(&self.client, timeout).await.map(done)
+            }
+            Call::WatchGroup { index } => self.watch_group(index, timeout).await.map(Answer::Group),
+            Call::Register(session) => self.register(&session, timeout).await.map(done),
+            Call::Unregister(session) => self.unregister(&session, timeout).await.map(done),
+            Call::DropRequest { index } => self.drop_request(index, timeout).await.map(done),
+            Call::Depose(id) => self.client.depose_session(&id, timeout).await.map(done),
         }
     }
 
-    async fn release(&self, session: &SessionId, timeout: Duration) -> Result<(), Failure> {
-        let key = &self.terms.key;
-        let empty = Write {
-            key,
-            value: b"",
-            flags: LOCK_FLAG,
-        };
-        let doing = format!("release the lock of key '{key}' with session {session}");
-        let operations = [Op::CheckSession(key, session), Op::Unlock(empty, session)];
-        self.client
-            .transact(&operations, &doing, timeout)
-            .await
-            .map(drop)
-    }
-
-    fn home(&self) -> Option<String> {
-        self.home
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn settle(&self, home: Option<String>) {
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
+    fn liveness(&self) -> Result<&Liveness, Failure> {
+        self.liveness.as_ref().ok_or_else(|| Failure {
+            kind: FailureKind::Refused,
+            message: "there is no liveness check: it has no ttl".to_owned(),
+        })
     }
 }
 

@@ -29,6 +29,8 @@ const MAX_BODY: usize = 1024 * 1024;
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    /// The one endpoint that this client asks, if it may not ask the others.
+    only: Option<usize>,
 }
 
 struct Shared {
@@ -75,6 +77,7 @@ impl Client {
         };
         let client = Self {
             shared: Arc::new(shared),
+            only: None,
         };
         client.set_token(access.token.as_ref())?;
         Ok(client)
@@ -98,6 +101,17 @@ impl Client {
         Ok(())
     }
 
+    /// Returns a client for each endpoint, in their order, that asks no other: what one agent knows,
+    /// the next does not.
+    pub(super) fn each(&self) -> Vec<Self> {
+        (0..self.shared.endpoints.len())
+            .map(|only| Self {
+                shared: Arc::clone(&self.shared),
+                only: Some(only),
+            })
+            .collect()
+    }
+
     /// Sends a request and returns its answer, by `deadline`.
     pub(super) async fn send(
         &self,
@@ -105,11 +119,17 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Reply, Failure> {
         let endpoints = &self.shared.endpoints;
-        let first = self.shared.preferred.load(Ordering::Relaxed);
+        let (first, count) = match self.only {
+            Some(only) => (only, 1),
+            None => (
+                self.shared.preferred.load(Ordering::Relaxed),
+                endpoints.len(),
+            ),
+        };
         let mut unreached = Vec::new();
-        for tried in 0..endpoints.len() {
+        for tried in 0..count {
             let at = (first + tried) % endpoints.len();
-            let share = deadline.left() / u32::try_from(endpoints.len() - tried).unwrap_or(1);
+            let share = deadline.left() / u32::try_from(count - tried).unwrap_or(1);
             match self.attempt(&endpoints[at], request, share, deadline).await {
                 Ok(reply) => {
                     self.prefer(first, at);
@@ -250,6 +270,18 @@ impl Reply {
             let why = format!("consul's answer cannot be read ({error}): {body}");
             error::unavailable(&self.doing, &why)
         })
+    }
+
+    /// Tells an empty answer from one that Consul emptied, which it says since 1.11.
+    pub(super) fn unless_hidden(&self, request: &Request) -> Result<(), Failure> {
+        let filtered = self.headers.get("x-consul-results-filtered-by-acls");
+        if filtered.is_some_and(|value| value == "true") {
+            return Err(error::denied(
+                request,
+                "consul hides the answer from this token",
+            ));
+        }
+        Ok(())
     }
 
     /// Makes a failure of an answer that parsed but cannot be right.

@@ -50,21 +50,39 @@ fn kind_of(operation: Operation, status: StatusCode, body: &[u8]) -> Option<Fail
     }
     match operation {
         // The key is not there, the transaction was rolled back: answers, not failures.
-        Operation::ReadKey if status == StatusCode::NOT_FOUND => return None,
-        Operation::Transact if status == StatusCode::CONFLICT => return None,
+        Operation::ReadKey | Operation::ReadGroup if status == StatusCode::NOT_FOUND => {
+            return None;
+        }
+        Operation::Transact | Operation::TransactGroup if status == StatusCode::CONFLICT => {
+            return None;
+        }
         // Consul 1.7 with ACLs; later ones say that it is done.
-        Operation::DestroySession if says("Unknown session") => return None,
+        Operation::DestroySession | Operation::DeposeSession if says("Unknown session") => {
+            return None;
+        }
+        // Later ones than 1.11, and 1.8 with ACLs; without, it says that it is done.
+        Operation::RemoveService if says("Unknown service") => return None,
+        // The first where there is no such check, with ACLs or later than 1.11; the second without.
+        Operation::PassCheck if says("Unknown check") || says("does not have associated TTL") => {
+            return Some(FailureKind::CheckMissing);
+        }
         Operation::RenewSession if status == StatusCode::NOT_FOUND => {
             return Some(FailureKind::SessionGone);
         }
         Operation::CreateSession
         | Operation::RenewSession
         | Operation::DestroySession
+        | Operation::DeposeSession
         | Operation::ReadSession
         | Operation::ReadKey
         | Operation::Transact
+        | Operation::ReadGroup
+        | Operation::TransactGroup
         | Operation::ReadAgent
-        | Operation::ReadChecks => {}
+        | Operation::ReadChecks
+        | Operation::WriteService
+        | Operation::PassCheck
+        | Operation::RemoveService => {}
     }
     let creating = operation == Operation::CreateSession;
     let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
@@ -107,6 +125,7 @@ fn hint(
         FailureKind::CheckMissing if words.contains(NO_NODE) || words.contains("'serfHealth'") => {
             Some("consul does not know the agent's node yet".to_owned())
         }
+        FailureKind::CheckMissing if operation == Operation::PassCheck => None,
         FailureKind::CheckMissing => Some("register the check with this host's agent".to_owned()),
         FailureKind::Refused if status == StatusCode::NOT_FOUND => {
             Some("check that a consul agent listens there".to_owned())
@@ -128,7 +147,7 @@ fn hint(
 ///
 /// Where several failed, the most telling one counts: a dead session before the lock's state, the
 /// lock's state before a key that is not as it was.
-pub(super) fn sort_rollback(doing: &str, reasons: &[String]) -> Failure {
+pub(super) fn sort_rollback(operation: Operation, doing: &str, reasons: &[String]) -> Failure {
     let kinds: Vec<FailureKind> = reasons.iter().map(|said| kind_of_rollback(said)).collect();
     let kind = [
         FailureKind::Denied,
@@ -143,7 +162,7 @@ pub(super) fn sort_rollback(doing: &str, reasons: &[String]) -> Failure {
     .unwrap_or(FailureKind::Unavailable);
     let said = shorten(reasons.join("; ").as_bytes());
     let mut message = format!("cannot {doing}: consul rolled it back: {said}");
-    if let Some(hint) = hint(Operation::Transact, StatusCode::CONFLICT, kind, &said) {
+    if let Some(hint) = hint(operation, StatusCode::CONFLICT, kind, &said) {
         message.push_str("; ");
         message.push_str(&hint);
     }

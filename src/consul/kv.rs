@@ -11,9 +11,6 @@ use crate::consul::client::{Client, Deadline, Reply};
 use crate::consul::request::{Operation, Request};
 use crate::election::call::{Entry, Failure, KeyRead, SessionId};
 
-/// Time for the answer of a blocking read to travel, on top of the wait itself.
-const SLACK: Duration = Duration::from_secs(1);
-
 /// Which server may answer a read
 /// (<https://developer.hashicorp.com/consul/api-docs/features/consistency>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +21,15 @@ pub enum Consistency {
     Consistent,
     /// Any server, however far behind.
     Stale,
+}
+
+/// The answer to one read of all keys that begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrefixRead {
+    /// `X-Consul-Index`: what the next blocking read waits on. Never 0.
+    pub index: u64,
+    /// Each key with its name, as far as the token may read them.
+    pub entries: Vec<(String, Entry)>,
 }
 
 impl Client {
@@ -42,6 +48,45 @@ impl Client {
         key_read(&reply, None)
     }
 
+    /// Waits until any key that begins with `prefix`, which ends in a slash, is newer than `index`, for
+    /// as long as `timeout` allows and no longer than `wait`; at index 0, does not. Any server may
+    /// answer, however far behind.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn watch_prefix(
+        &self,
+        prefix: &str,
+        index: u64,
+        wait: Duration,
+        timeout: Duration,
+    ) -> Result<PrefixRead, Failure> {
+        let doing = format!("watch the keys below '{prefix}'");
+        let request = Request::get(Operation::ReadGroup, "kv", doing)
+            .path(prefix)
+            .query("stale", "")
+            .query("recurse", "")
+            .blocking(index, wait, timeout);
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        let entries = if reply.status == StatusCode::NOT_FOUND {
+            // Consul before 1.11 does not say that it left all of them out.
+            reply.unless_hidden(&request)?;
+            Vec::new()
+        } else {
+            let wire: Vec<WireNamed> = reply.json()?;
+            wire.into_iter()
+                .map(|wire| {
+                    let entry = wire.entry.entry().map_err(|why| reply.absurd(&why))?;
+                    Ok((wire.key, entry))
+                })
+                .collect::<Result<_, Failure>>()?
+        };
+        Ok(PrefixRead {
+            index: reply.index(Some(index))?,
+            entries,
+        })
+    }
+
     /// Waits until the key is newer than `index`, for as long as `timeout` allows and no longer
     /// than `wait`. To return is no proof of a change.
     ///
@@ -55,27 +100,12 @@ impl Client {
         consistency: Consistency,
         timeout: Duration,
     ) -> Result<KeyRead, Failure> {
-        let wait = wait.min(longest_wait(timeout));
         let request = request(key, consistency, format!("watch key '{key}'"))
             // 0 would not block.
-            .query("index", index.max(1).to_string())
-            .query("wait", format!("{}ms", wait.as_millis().max(1)));
+            .blocking(index.max(1), wait, timeout);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         key_read(&reply, Some(index))
     }
-}
-
-/// Returns how long the client waits for a blocking read: the server adds up to a sixteenth so that
-/// its clients do not all come back at once.
-pub(super) const fn watch_timeout(wait: Duration) -> Duration {
-    wait.saturating_add(Duration::from_nanos((wait.as_nanos() / 16) as u64))
-        .saturating_add(SLACK)
-}
-
-/// Returns the wait to ask for, so that the answer comes before the client's own timeout.
-fn longest_wait(timeout: Duration) -> Duration {
-    let slack = SLACK.min(timeout / 4);
-    (timeout - slack) * 16 / 17
 }
 
 fn request(key: &str, consistency: Consistency, doing: String) -> Request {
@@ -88,34 +118,14 @@ fn request(key: &str, consistency: Consistency, doing: String) -> Request {
 }
 
 fn key_read(reply: &Reply, previous: Option<u64>) -> Result<KeyRead, Failure> {
-    let index = reply
-        .headers
-        .get("x-consul-index")
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .ok_or_else(|| {
-            reply
-                .absurd("the answer has no X-Consul-Index; check that a consul agent listens there")
-        })?;
+    let index = reply.index(previous)?;
     let entry = if reply.status == StatusCode::NOT_FOUND {
         None
     } else {
         let [wire]: [WireEntry; 1] = reply.json()?;
         Some(wire.entry().map_err(|why| reply.absurd(&why))?)
     };
-    Ok(KeyRead {
-        index: next_index(previous, index),
-        entry,
-    })
-}
-
-/// Returns what the next blocking read waits on. An index that went backwards (a restored snapshot, a
-/// server that lags) starts over, and never with 0, which does not block
-/// (<https://developer.hashicorp.com/consul/api-docs/features/blocking>).
-fn next_index(previous: Option<u64>, answered: u64) -> u64 {
-    match previous {
-        Some(previous) if answered < previous => 1,
-        Some(_) | None => answered.max(1),
-    }
+    Ok(KeyRead { index, entry })
 }
 
 /// A key as `/v1/kv` and `/v1/txn` write it.
@@ -126,6 +136,14 @@ pub(super) struct WireEntry {
     flags: u64,
     session: Option<String>,
     modify_index: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireNamed {
+    #[serde(rename = "Key")]
+    key: String,
+    #[serde(flatten)]
+    entry: WireEntry,
 }
 
 impl WireEntry {
@@ -147,40 +165,6 @@ impl WireEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_index_follows_the_rules_of_blocking_reads() {
-        for (previous, answered, next) in [
-            (None, 0, 1),
-            (None, 7, 7),
-            (Some(7), 7, 7),
-            (Some(7), 9, 9),
-            (Some(7), 6, 1),
-            (Some(7), 0, 1),
-        ] {
-            assert_eq!(
-                next_index(previous, answered),
-                next,
-                "{previous:?} then {answered}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_server_answers_before_the_client_gives_up() {
-        for timeout in [100, 500, 1_000, 4_000, 11_625, 60_000].map(Duration::from_millis) {
-            let wait = longest_wait(timeout);
-            assert!(wait * 17 / 16 < timeout, "{timeout:?}: {wait:?}");
-            assert!(
-                wait * 2 > timeout,
-                "{timeout:?}: {wait:?} is needlessly short"
-            );
-        }
-        let wait = Duration::from_secs(10);
-        assert_eq!(watch_timeout(wait), Duration::from_millis(11_625));
-        assert_eq!(longest_wait(watch_timeout(wait)), wait);
-        assert_eq!(longest_wait(Duration::ZERO), Duration::ZERO);
-    }
 
     #[test]
     fn an_entry_is_read_as_consul_writes_it() {

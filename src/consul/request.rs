@@ -8,11 +8,17 @@ pub(super) enum Operation {
     CreateSession,
     RenewSession,
     DestroySession,
+    DeposeSession,
     ReadSession,
     ReadKey,
     Transact,
+    ReadGroup,
+    TransactGroup,
     ReadAgent,
     ReadChecks,
+    WriteService,
+    PassCheck,
+    RemoveService,
 }
 
 impl Operation {
@@ -22,12 +28,19 @@ impl Operation {
             Self::CreateSession | Self::RenewSession | Self::DestroySession => {
                 r#"session "<this node>" { policy = "write" }"#
             }
+            Self::DeposeSession => r#"session_prefix "" { policy = "write" }"#,
             Self::ReadSession => r#"session_prefix "" { policy = "read" }"#,
             Self::ReadKey => r#"key "<trigger key>" { policy = "write" }"#,
             Self::Transact => r#"key "<trigger key>" { policy = "write" }"#,
+            Self::ReadGroup | Self::TransactGroup => {
+                r#"key_prefix "<trigger key>/" { policy = "write" }"#
+            }
             Self::ReadAgent => r#"agent_prefix "" { policy = "read" }"#,
             Self::ReadChecks => {
                 r#"node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }"#
+            }
+            Self::WriteService | Self::PassCheck | Self::RemoveService => {
+                r#"service "vip-elector" { policy = "write" }"#
             }
         }
     }

@@ -23,8 +23,8 @@ pub struct NewSession<'a> {
     pub lock_delay: Duration,
     /// Whose session it is; the agent's own where `None`.
     pub node: Option<&'a str>,
-    /// The check that it dies with, besides `serfHealth`.
-    pub check: Option<BoundCheck<'a>>,
+    /// The checks that it dies with, besides `serfHealth`.
+    pub checks: &'a [BoundCheck<'a>],
 }
 
 /// The id of a check of the session's node.
@@ -104,13 +104,29 @@ impl Client {
     /// # Errors
     /// As [`Failure`] says.
     pub async fn destroy_session(&self, id: &SessionId, timeout: Duration) -> Result<(), Failure> {
-        let request = Request::put(
-            Operation::DestroySession,
-            "session/destroy",
-            None,
-            format!("destroy session {id}"),
-        )
-        .segment(id.as_str());
+        let doing = format!("destroy session {id}");
+        self.end_session(Operation::DestroySession, id, doing, timeout)
+            .await
+    }
+
+    /// Destroys another host's session, which takes more rights; that there is none is no failure.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn depose_session(&self, id: &SessionId, timeout: Duration) -> Result<(), Failure> {
+        let doing = format!("end the silent leader's session {id}");
+        self.end_session(Operation::DeposeSession, id, doing, timeout)
+            .await
+    }
+
+    async fn end_session(
+        &self,
+        operation: Operation,
+        id: &SessionId,
+        doing: String,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        let request = Request::put(operation, "session/destroy", None, doing).segment(id.as_str());
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         if reply.status.is_success() && !reply.json::<bool>()? {
             return Err(reply.absurd("consul answered false"));
@@ -175,13 +191,8 @@ impl Client {
     ) -> Result<Vec<Session>, Failure> {
         let reply = self.send(request, Deadline::within(timeout)).await?;
         let sessions: Vec<WireSession> = reply.json()?;
-        // Consul 1.11 and later say that they left some out.
-        let filtered = reply.headers.get("x-consul-results-filtered-by-acls");
-        if sessions.is_empty() && filtered.is_some_and(|value| value == "true") {
-            return Err(error::denied(
-                request,
-                "consul hides the sessions from this token",
-            ));
+        if sessions.is_empty() {
+            reply.unless_hidden(request)?;
         }
         Ok(sessions.into_iter().map(Session::from).collect())
     }
@@ -190,11 +201,12 @@ impl Client {
 fn body(new: NewSession<'_>) -> serde_json::Result<Vec<u8>> {
     let mut node_checks = vec![SERF_HEALTH];
     let mut service_checks = Vec::new();
-    match new.check {
-        Some(BoundCheck::Node(id)) if id == SERF_HEALTH => {}
-        Some(BoundCheck::Node(id)) => node_checks.push(id),
-        Some(BoundCheck::Service(id)) => service_checks.push(WireCheckRef { id }),
-        None => {}
+    for check in new.checks {
+        match check {
+            BoundCheck::Node(id) if *id == SERF_HEALTH => {}
+            BoundCheck::Node(id) => node_checks.push(*id),
+            BoundCheck::Service(id) => service_checks.push(WireCheckRef { id }),
+        }
     }
     serde_json::to_vec(&WireNewSession {
         name: new.name,
@@ -266,13 +278,13 @@ impl From<WireSession> for Session {
 mod tests {
     use super::*;
 
-    fn written(check: Option<BoundCheck<'_>>, node: Option<&str>) -> String {
+    fn written(checks: &[BoundCheck<'_>], node: Option<&str>) -> String {
         let new = NewSession {
             name: "n",
             ttl: Duration::from_secs(10),
             lock_delay: Duration::from_micros(1_499_001),
             node,
-            check,
+            checks,
         };
         String::from_utf8(body(new).unwrap()).unwrap()
     }
@@ -280,7 +292,7 @@ mod tests {
     #[test]
     fn durations_are_strings_and_lock_delay_is_never_rounded_down() {
         assert_eq!(
-            written(None, None),
+            written(&[], None),
             r#"{"Name":"n","TTL":"10000ms","LockDelay":"1500ms","Behavior":"delete","NodeChecks":["serfHealth"],"ServiceChecks":[]}"#
         );
     }
@@ -288,18 +300,21 @@ mod tests {
     #[test]
     fn a_check_is_bound_where_it_belongs_and_gossip_always() {
         assert!(
-            written(Some(BoundCheck::Node("c")), None)
+            written(&[BoundCheck::Node("c")], None)
                 .contains(r#""NodeChecks":["serfHealth","c"],"ServiceChecks":[]"#)
         );
         assert!(
-            written(Some(BoundCheck::Node("serfHealth")), None)
+            written(&[BoundCheck::Node("serfHealth")], None)
                 .contains(r#""NodeChecks":["serfHealth"],"ServiceChecks":[]"#)
         );
         assert!(
-            written(Some(BoundCheck::Service("c")), Some("h"))
-                .contains(r#""NodeChecks":["serfHealth"],"ServiceChecks":[{"ID":"c"}]"#)
+            written(
+                &[BoundCheck::Service("c"), BoundCheck::Service("d")],
+                Some("h")
+            )
+            .contains(r#""NodeChecks":["serfHealth"],"ServiceChecks":[{"ID":"c"},{"ID":"d"}]"#)
         );
-        assert!(written(None, Some("h")).contains(r#""Node":"h""#));
+        assert!(written(&[], Some("h")).contains(r#""Node":"h""#));
     }
 
     #[test]

@@ -63,11 +63,23 @@ impl Client {
         doing: &str,
         timeout: Duration,
     ) -> Result<Vec<Entry>, Failure> {
+        self.transact_as(Operation::Transact, operations, doing, timeout)
+            .await
+    }
+
+    /// As [`transact`](Self::transact); `operation` says which right it takes.
+    pub(super) async fn transact_as(
+        &self,
+        operation: Operation,
+        operations: &[Op<'_>],
+        doing: &str,
+        timeout: Duration,
+    ) -> Result<Vec<Entry>, Failure> {
         let body = body(operations).map_err(|error| {
             // Strings and numbers always serialise.
             error::unavailable(doing, &format!("the request cannot be written: {error}"))
         })?;
-        let request = Request::put(Operation::Transact, "txn", Some(body), doing.to_owned());
+        let request = Request::put(operation, "txn", Some(body), doing.to_owned());
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let outcome: WireOutcome = reply.json()?;
         if reply.status == StatusCode::CONFLICT {
@@ -77,7 +89,7 @@ impl Client {
                 .into_iter()
                 .map(|error| error.what)
                 .collect();
-            return Err(error::sort_rollback(doing, &reasons));
+            return Err(error::sort_rollback(operation, doing, &reasons));
         }
         outcome
             .results

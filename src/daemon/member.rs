@@ -14,10 +14,12 @@ use crate::config::Group;
 use crate::consul::Binding;
 use crate::driver::clock::BootClock;
 use crate::driver::{self, World, journal};
+use crate::election::health::Health;
 use crate::election::lease::Terms;
-use crate::election::machine::Params;
+use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
+use crate::peers::Silent;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::vip::kernel::LinkKernel;
@@ -53,6 +55,7 @@ impl Member {
             terms,
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
+            options: Options::default(),
             before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();
@@ -80,6 +83,8 @@ impl Member {
             clock: clock()?,
             memory,
             link,
+            peers: Silent,
+            health: watch::channel(Health::Good).1,
             stop: stopping,
         };
         let driver = driver::run(&name, params, nonce, world);

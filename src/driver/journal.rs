@@ -3,7 +3,7 @@
 use tracing::{error, info, warn};
 
 use crate::election::call::{FailureKind, LOCK_FLAG};
-use crate::election::status::{Doing, Ending, Phase, Status, Trouble};
+use crate::election::status::{Doing, Ending, Feature, Phase, Status, Trouble};
 use crate::election::time::Timestamp;
 
 /// Says, in the Go tool's words, that a key is not a lock, and what to do.
@@ -43,11 +43,63 @@ pub(super) fn log(group: &str, now: Timestamp, before: &Status, after: &Status) 
             "the trigger key is not a lock any more, not campaigning; delete it with `consul kv delete {group}`"
         );
     }
+    log_takeover(group, before, after);
     if after.overwritten > before.overwritten {
         warn!(
             group,
             "somebody wrote over the trigger key while we hold it, setting it right"
         );
+    }
+}
+
+/// What makes a takeover faster.
+fn log_takeover(group: &str, before: &Status, after: &Status) {
+    for (feature, error) in &after.lost {
+        if !before.lost.contains_key(feature) {
+            warn!(group, error, "{}", without(*feature));
+        }
+    }
+    if before.candidate != after.candidate {
+        tracing::debug!(
+            group,
+            candidate = after.candidate,
+            "standing as a candidate"
+        );
+    }
+    if let Some(to) = &after.handed_to {
+        info!(group, to, "lock handed over");
+    }
+    if let Some(reason) = &after.refused_request {
+        warn!(
+            group,
+            reason, "the switchover that was asked for is not possible"
+        );
+    }
+    if let Some((leader, silence)) = &after.deposed {
+        warn!(
+            group,
+            leader = leader.value,
+            session = %leader.session,
+            silent_ms = millis(*silence),
+            "the leader is silent and no other candidate hears it, its session was ended"
+        );
+    }
+}
+
+fn without(feature: Feature) -> &'static str {
+    match feature {
+        Feature::Candidates => {
+            "cannot be a candidate, going on without: a leader that stops releases the lock instead of \
+             handing it over; grant key_prefix write on the trigger key"
+        }
+        Feature::Liveness => {
+            "cannot register the liveness check, going on without: a daemon that is killed or frozen is \
+             replaced when its session's ttl is over; grant service write on vip-elector"
+        }
+        Feature::PeerWatch => {
+            "cannot end the session of a silent leader, going on without: a host that is lost is replaced \
+             when consul has noticed; grant session_prefix write"
+        }
     }
 }
 
@@ -127,7 +179,10 @@ fn log_trouble(group: &str, before: &Status, trouble: Option<&Trouble>) {
             | Doing::Watching
             | Doing::Renewing
             | Doing::Locking
-            | Doing::Leaving => {
+            | Doing::Leaving
+            | Doing::Living
+            | Doing::Standing
+            | Doing::Deposing => {
                 warn!(
                     group,
                     error, "consul does not answer as it should, trying again"

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::election::candidate::GroupRead;
 use crate::election::time::Timestamp;
 
 /// The flag that marks a key as a lock: `LockFlagValue` of Consul's `api/lock.go`.
@@ -72,6 +73,8 @@ pub enum Call {
     CreateSession {
         /// Unique to the process, so that a session whose creation was never answered can be found.
         name: String,
+        /// Whether it dies with our liveness check, which is registered.
+        liveness: bool,
     },
     /// Looks for a live session of this name.
     FindSession {
@@ -105,7 +108,59 @@ pub enum Call {
     /// Writes value and flag once more if the session still holds the lock.
     Restore(SessionId),
     /// Gives the lock up: the key stays, with the flag, empty and without a session.
-    Release(SessionId),
+    Release {
+        /// Who gives it up.
+        session: SessionId,
+        /// Whether our candidate entry goes with it.
+        registered: bool,
+    },
+    /// Gives the lock to the successor's session, with the successor's value, in one commit; refused
+    /// unless that session holds its candidate entry.
+    HandOver {
+        /// Who gives it up.
+        session: SessionId,
+        /// Whether our candidate entry goes with it.
+        registered: bool,
+        /// Who gets it: session and trigger value.
+        successor: Successor,
+        /// The switchover request that is followed, by its index: it goes with it.
+        request: Option<u64>,
+    },
+    /// Registers a service of our own with the agent, whose TTL check tells that we live, and passes
+    /// that check. Once more, it says whether we lead.
+    RegisterService {
+        /// Whether we do.
+        leads: bool,
+    },
+    /// Passes the check of our service.
+    Feed,
+    /// Takes our service off the agent.
+    DeregisterService,
+    /// Waits with `?stale` until anything below the trigger key is newer than `index`.
+    WatchGroup {
+        /// The last index seen; 0 is answered at once.
+        index: u64,
+    },
+    /// Writes our candidate entry, held by this session.
+    Register(SessionId),
+    /// Deletes our candidate entry if this session holds it.
+    Unregister(SessionId),
+    /// Deletes the switchover request if it is still as it was at `index`.
+    DropRequest {
+        /// When it was written.
+        index: u64,
+    },
+    /// Ends the session of a leader that is silent.
+    Depose(SessionId),
+}
+
+/// Who gets the lock from a leader that gives it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// Its session.
+    pub session: SessionId,
+    /// Its trigger value.
+    pub value: String,
 }
 
 impl Call {
@@ -122,7 +177,16 @@ impl Call {
             Self::MarkVacant => 8,
             Self::Acquire { .. } => 9,
             Self::Restore(_) => 10,
-            Self::Release(_) => 11,
+            Self::Release { .. } => 11,
+            Self::HandOver { .. } => 12,
+            Self::RegisterService { .. } => 13,
+            Self::Feed => 14,
+            Self::DeregisterService => 15,
+            Self::WatchGroup { .. } => 16,
+            Self::Register(_) => 17,
+            Self::Unregister(_) => 18,
+            Self::DropRequest { .. } => 19,
+            Self::Depose(_) => 20,
         })
     }
 }
@@ -140,7 +204,16 @@ impl fmt::Display for Call {
             Self::MarkVacant => "marking the trigger key as vacant",
             Self::Acquire { .. } => "acquiring the lock",
             Self::Restore(_) => "restoring the trigger key",
-            Self::Release(_) => "releasing the lock",
+            Self::Release { .. } => "releasing the lock",
+            Self::HandOver { .. } => "handing the lock over",
+            Self::RegisterService { .. } => "registering the liveness check",
+            Self::Feed => "passing the liveness check",
+            Self::DeregisterService => "deregistering the liveness check",
+            Self::WatchGroup { .. } => "watching the candidates",
+            Self::Register(_) => "registering as a candidate",
+            Self::Unregister(_) => "leaving the candidates",
+            Self::DropRequest { .. } => "deleting the switchover request",
+            Self::Depose(_) => "ending the silent leader's session",
         })
     }
 }
@@ -156,6 +229,8 @@ pub enum Answer {
     LockDelay(Option<Duration>),
     /// To [`Call::Read`] and [`Call::Watch`].
     Key(KeyRead),
+    /// To [`Call::WatchGroup`].
+    Group(GroupRead),
     /// To everything else: it was done.
     Done,
 }

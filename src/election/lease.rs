@@ -37,6 +37,11 @@ const TIMER_LATENESS: Duration = Duration::from_millis(50);
 /// The smallest lock-delay with which the kernel's hand alone keeps the promise.
 pub const STRICT_LOCK_DELAY: Duration = Duration::from_millis(2500);
 
+/// How often the liveness check is passed at least where the kernel's hand alone would be too late: this,
+/// one confirm interval and [`KERNEL_LATENESS`] fit into the two seconds of
+/// [`Terms::least_liveness_ttl`].
+const STRICT_FEED_INTERVAL: Duration = Duration::from_millis(400);
+
 /// The numbers of a group that a lease is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -141,6 +146,50 @@ impl Terms {
     /// Returns the part of the span that both hands may use.
     fn usable_span(&self) -> Duration {
         self.span().saturating_sub(self.margin())
+    }
+
+    /// Returns how long the session must outlive the last word of a daemon that is dead or frozen at
+    /// least, so that the kernel has taken the address off when the lock-delay after it is over.
+    ///
+    /// Of meaning below [`STRICT_LOCK_DELAY`] only: from there on the kernel is in time whatever
+    /// ends the session. The part of a second that stands for how late the kernel is
+    /// ([`KERNEL_LATENESS`]) leaves room for what lies between that word and the last prolongation.
+    pub fn least_liveness_ttl(&self) -> Duration {
+        if !self.keeps(Rule::LivenessOutlastsKernel) {
+            return Duration::from_millis(200);
+        }
+        (self.longest_kernel_lifetime() + Duration::from_secs(2)).saturating_sub(self.lock_delay)
+    }
+
+    /// Returns the time from one proof of life to the next, if the liveness check's TTL is `ttl`.
+    pub(super) fn feed_interval(&self, ttl: Duration) -> Duration {
+        let third = ttl / 3;
+        if self.kernel_suffices() || !self.manage_vip {
+            third
+        } else {
+            third.min(STRICT_FEED_INTERVAL)
+        }
+    }
+
+    /// Returns how long a leader that sends heartbeats at this interval must be silent before anybody
+    /// may take it for dead, so that the kernel has taken the address off when the lock-delay after
+    /// the end of its session is over. A heartbeat goes out before each prolongation.
+    pub(super) fn patience(&self, interval: Duration) -> Duration {
+        let few = interval * 3;
+        if !self.keeps(Rule::PatienceOutlastsKernel) {
+            return few;
+        }
+        let kernel = self.longest_kernel_lifetime() + KERNEL_LATENESS + interval;
+        few.max(kernel.saturating_sub(self.lock_delay))
+    }
+
+    /// Returns the longest time that the kernel is ever given the address for. Zero where it never ends
+    /// one: nothing else would help then.
+    fn longest_kernel_lifetime(&self) -> Duration {
+        match self.kernel_lifetime(self.usable_span()) {
+            Some(KernelLifetime::Seconds(seconds)) => Duration::from_secs(seconds),
+            Some(KernelLifetime::Unlimited) | None => Duration::ZERO,
+        }
     }
 
     /// Returns the time from one confirm to the next, which is also each confirm's timeout.

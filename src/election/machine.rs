@@ -14,9 +14,12 @@
 
 mod adopting;
 mod attempt;
+mod group;
 mod joining;
 mod leading;
+mod liveness;
 mod member;
+mod peers;
 mod question;
 mod resigning;
 mod standby;
@@ -29,17 +32,23 @@ use std::time::Duration;
 
 use self::adopting::Adopting;
 use self::attempt::Attempt;
+use self::group::Group;
 use self::joining::Joining;
+use self::liveness::Liveness;
 use self::member::{Member, Part};
+use self::peers::Peers;
 use self::question::Question;
 use self::resigning::Resigning;
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, OpId, Pending, SessionId};
+use crate::election::candidate::Contact;
+use crate::election::health::Health;
 use crate::election::key::KeyState;
 use crate::election::lease::Terms;
 use crate::election::note::{Before, Note};
+use crate::election::peer::Datagram;
 use crate::election::rules::Rule;
-use crate::election::status::{Doing, Ending, Outcome, Phase, Status, Trouble};
+use crate::election::status::{Doing, Ending, Feature, Holder, Outcome, Phase, Status, Trouble};
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
 
@@ -57,6 +66,39 @@ pub struct Params {
     pub session_name: String,
     /// What the process before left.
     pub before: Before,
+    /// What makes a takeover faster.
+    pub options: Options,
+}
+
+/// What makes a takeover faster. Nothing of the promise rests on any of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether to be a candidate, and to know the others.
+    pub candidates: bool,
+    /// Among candidates, higher is better.
+    pub priority: i32,
+    /// After how long a better candidate gets the lock, if at all.
+    pub preempt_after: Option<Duration>,
+    /// The TTL of the liveness check, if there is one.
+    pub liveness_ttl: Option<Duration>,
+    /// The time from one heartbeat to the next, if there are any.
+    pub peer_interval: Option<Duration>,
+    /// Of this host, as long as nothing else is said.
+    pub health: Health,
+}
+
+impl Default for Options {
+    /// None of it, on a healthy host.
+    fn default() -> Self {
+        Self {
+            candidates: false,
+            priority: 0,
+            preempt_after: None,
+            liveness_ttl: None,
+            peer_interval: None,
+            health: Health::Good,
+        }
+    }
 }
 
 impl Params {
@@ -92,6 +134,10 @@ pub enum Event {
         /// Whether the next process will find this note, or at least none before it.
         kept: bool,
     },
+    /// Another host has said something, and it is certain that it was that one.
+    Heard(Datagram),
+    /// How fit this host is to lead.
+    Health(Health),
     /// Give everything up and stop.
     Stop,
 }
@@ -117,6 +163,13 @@ pub enum Action {
         /// What to write in place of the note before.
         note: Note,
     },
+    /// Send this to another host, at once, and without waiting for anything.
+    Send {
+        /// Where to.
+        contact: Contact,
+        /// What.
+        datagram: Datagram,
+    },
 }
 
 /// Why [`Machine::step`] wants to be called at a deadline. A stuck timer names itself in the trace.
@@ -132,6 +185,12 @@ pub enum DeadlineReason {
     Retry,
     /// An unclean ending has been waited out.
     WaitedOut,
+    /// A better candidate has been there for long enough.
+    Preempt,
+    /// The other hosts must hear us.
+    Heartbeat,
+    /// The leader has not been heard for so long that something follows.
+    Silence,
 }
 
 /// The election of one group.
@@ -158,6 +217,14 @@ struct Core {
     /// The largest lock-delay of any holder seen: how long another leader may act unheard.
     others_lock_delay: Duration,
     question: Question,
+    health: Health,
+    group: Group,
+    liveness: Liveness,
+    peers: Peers,
+    lost: BTreeMap<Feature, String>,
+    handed_to: Option<String>,
+    refused_request: Option<String>,
+    deposed: Option<(Holder, Duration)>,
     ending: Option<Ending>,
     overwritten: u64,
     troubles: BTreeMap<Doing, Trouble>,
@@ -201,6 +268,7 @@ impl Machine {
             }
         };
         let core = Core {
+            health: params.options.health.clone(),
             params,
             rng: fastrand::Rng::with_seed(seed),
             ops: 0,
@@ -211,6 +279,13 @@ impl Machine {
             campaign_after: now,
             others_lock_delay: Duration::ZERO,
             question: Question::default(),
+            group: Group::default(),
+            liveness: Liveness::default(),
+            peers: Peers::new(now),
+            lost: BTreeMap::new(),
+            handed_to: None,
+            refused_request: None,
+            deposed: None,
             ending: None,
             overwritten: 0,
             troubles: BTreeMap::new(),
@@ -224,6 +299,9 @@ impl Machine {
 
     /// Applies one event and returns everything the driver must do because of it.
     pub fn step(&mut self, now: Timestamp, event: Event) -> Vec<Action> {
+        self.core.handed_to = None;
+        self.core.refused_request = None;
+        self.core.deposed = None;
         match event {
             Event::DeadlineReached => {}
             Event::Completed { op, result } => self.completed(now, op, result),
@@ -233,6 +311,11 @@ impl Machine {
                 }
             }
             Event::Remembered { op, kept } => self.remembered(now, op, kept),
+            Event::Heard(said) => {
+                let own = self.session();
+                self.core.heard(now, own.as_ref(), said);
+            }
+            Event::Health(health) => self.core.health = health,
             Event::Stop => self.core.stopping = true,
         }
         self.settle(now);
@@ -282,14 +365,7 @@ impl Machine {
                 Role::Resigning(_) => Phase::Resigning,
                 Role::Stopped(outcome) => Phase::Stopped(outcome.clone()),
             },
-            session: match &self.role {
-                Role::Member(member) => Some(member.session.id.clone()),
-                Role::Resigning(resigning) => Some(resigning.session.clone()),
-                Role::Adopting(adopting) => Some(adopting.session.clone()),
-                Role::Clearing | Role::Preflight { .. } | Role::Joining(_) | Role::Stopped(_) => {
-                    None
-                }
-            },
+            session: self.session(),
             holder: member.and_then(|member| member.holder()),
             ending: self.core.ending.clone(),
             blocker: self.core.blocker().cloned(),
@@ -301,12 +377,35 @@ impl Machine {
                 .cloned(),
             not_a_lock: member.and_then(|member| member.not_a_lock()),
             overwritten: self.core.overwritten,
+            health: self.core.health.clone(),
+            candidate: member.is_some_and(|member| member.standing.registered),
+            lost: self.core.lost.clone(),
+            handed_to: self.core.handed_to.clone(),
+            refused_request: self.core.refused_request.clone(),
+            deposed: self.core.deposed.clone(),
+        }
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        match &self.role {
+            Role::Member(member) => Some(member.session.id.clone()),
+            Role::Resigning(resigning) => Some(resigning.session.clone()),
+            Role::Adopting(adopting) => Some(adopting.session.clone()),
+            Role::Clearing | Role::Preflight { .. } | Role::Joining(_) | Role::Stopped(_) => None,
         }
     }
 
     fn completed(&mut self, now: Timestamp, op: OpId, result: Result<Answer, Failure>) {
         let core = &mut self.core;
-        if core.question_completed(now, op, &result) {
+        if core.question_completed(now, op, &result) || core.fed(op, &result) {
+            return;
+        }
+        if let Some(gone) = core.deposed(now, op, &result) {
+            if let Role::Member(member) = &mut self.role
+                && gone
+            {
+                member.look_again(now);
+            }
             return;
         }
         let next = match &mut self.role {
@@ -327,7 +426,7 @@ impl Machine {
 
     fn remembered(&mut self, now: Timestamp, op: OpId, kept: bool) {
         if let Role::Resigning(resigning) = &mut self.role {
-            resigning.remembered(now, op, kept);
+            resigning.remembered(&self.core, now, op, kept);
         }
     }
 
@@ -421,6 +520,11 @@ impl Core {
     fn next_op(&mut self) -> OpId {
         self.ops += 1;
         OpId(self.ops)
+    }
+
+    /// Says something to another host.
+    fn say(&mut self, contact: Contact, datagram: Datagram) {
+        self.actions.push(Action::Send { contact, datagram });
     }
 
     fn take_actions(&mut self) -> Vec<Action> {

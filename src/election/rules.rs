@@ -37,11 +37,20 @@ pub enum Rule {
     /// A session that has sent a release never leads again, in no process. Broken: it does, if the
     /// release was not answered; and the next process is not told.
     SpentSessionNeverLeads,
+    /// A lock that was handed over is proven like any other before its new holder leads. Broken: the
+    /// watch's word is taken for it, however old it is.
+    HandedOverLockIsConfirmed,
+    /// A session that dies because its daemon does outlives it for long enough that the kernel is done
+    /// when the lock-delay is over. Broken: its liveness check has a shorter TTL.
+    LivenessOutlastsKernel,
+    /// A leader is silent for long enough before its session is ended that the kernel is done when the
+    /// lock-delay is over. Broken: three heartbeats are enough.
+    PatienceOutlastsKernel,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::LeaseWithinLockDelay,
         Self::ConfirmByConsistentRead,
         Self::LeaseCountsFromRequest,
@@ -53,6 +62,9 @@ impl Rule {
         Self::StaleAnswersDropped,
         Self::KernelLifetimeWithinLease,
         Self::SpentSessionNeverLeads,
+        Self::HandedOverLockIsConfirmed,
+        Self::LivenessOutlastsKernel,
+        Self::PatienceOutlastsKernel,
     ];
 
     /// Returns the rule in words.
@@ -69,6 +81,9 @@ impl Rule {
             Self::StaleAnswersDropped => "a stale completion is dropped",
             Self::KernelLifetimeWithinLease => "the kernel's lifetime ends within the lease",
             Self::SpentSessionNeverLeads => "a session that has sent a release never leads again",
+            Self::HandedOverLockIsConfirmed => "a lock that was handed over is confirmed",
+            Self::LivenessOutlastsKernel => "the liveness check outlasts the kernel's lifetime",
+            Self::PatienceOutlastsKernel => "a silent leader is given the kernel's lifetime",
         }
     }
 }

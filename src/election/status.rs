@@ -1,8 +1,11 @@
 //! Pure: the machine as others may see it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use crate::election::call::{FailureKind, SessionId};
+use crate::election::health::Health;
 use crate::election::lease::Lease;
 use crate::election::target::Blocker;
 
@@ -25,6 +28,18 @@ pub struct Status {
     pub not_a_lock: Option<u64>,
     /// How often somebody wrote over the key while we held it.
     pub overwritten: u64,
+    /// Whether this host is fit to lead.
+    pub health: Health,
+    /// Whether we stand as a candidate.
+    pub candidate: bool,
+    /// What has to be done without, and why.
+    pub lost: BTreeMap<Feature, String>,
+    /// Who has got the lock from us by our handover, in the last step.
+    pub handed_to: Option<String>,
+    /// Why a switchover request cannot be followed, which was found out in the last step.
+    pub refused_request: Option<String>,
+    /// The silent leader whose session we ended, in the last step, and for how long it was silent.
+    pub deposed: Option<(Holder, Duration)>,
 }
 
 /// Where in its life the machine is.
@@ -86,6 +101,12 @@ pub enum Ending {
     TakenBy(Holder),
     /// The address cannot be held here.
     Blocked(Blocker),
+    /// This host is not fit to lead, and why.
+    Unhealthy(String),
+    /// Somebody asked for another leader: this one.
+    Switchover(String),
+    /// A better candidate has been there for long enough: this one.
+    Preempted(String),
     /// We were asked to stop.
     Stopping,
 }
@@ -105,6 +126,9 @@ impl fmt::Display for Ending {
             ),
             Self::TakenBy(holder) => write!(f, "{} holds the lock", holder.value),
             Self::Blocked(blocker) => write!(f, "the address cannot be held here: {blocker}"),
+            Self::Unhealthy(reason) => write!(f, "this host is not healthy: {reason}"),
+            Self::Switchover(to) => write!(f, "switchover to {to} was asked for"),
+            Self::Preempted(by) => write!(f, "{by} is a better candidate"),
             Self::Stopping => f.write_str("stopping"),
         }
     }
@@ -153,4 +177,21 @@ pub enum Doing {
     Locking,
     /// Destroying the session.
     Leaving,
+    /// Keeping the liveness check.
+    Living,
+    /// Being a candidate, and knowing the others.
+    Standing,
+    /// Ending a silent leader's session.
+    Deposing,
+}
+
+/// What makes a takeover faster, and can be done without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    /// Candidates, and with them handover.
+    Candidates,
+    /// The liveness check.
+    Liveness,
+    /// Ending a silent leader's session.
+    PeerWatch,
 }

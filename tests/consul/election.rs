@@ -110,6 +110,7 @@ async fn a_session_depends_on_its_check() {
         let host = Host::with_check(&access, "host1", Duration::from_secs(1), Some(id));
         let create = || Call::CreateSession {
             name: "a".to_owned(),
+            liveness: false,
         };
         let message = host.fails(create(), FailureKind::CheckMissing).await;
         assert!(
@@ -172,7 +173,7 @@ async fn a_session_is_refused_for_good() {
         ttl: Duration::from_secs(5),
         lock_delay: Duration::from_secs(1),
         node: None,
-        check: None,
+        checks: &[],
     };
     let failure = client.create_session(new, GENEROUS).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
@@ -249,7 +250,7 @@ async fn the_lock_has_one_holder() {
     );
     two.fails(Call::Restore(s2.clone()), FailureKind::Held)
         .await;
-    two.fails(Call::Release(s2.clone()), FailureKind::Changed)
+    two.fails(crate::release(s2.clone()), FailureKind::Changed)
         .await;
     two.fails(acquire(&s2, index), FailureKind::Held).await;
     // An acquire whose answer was lost may be asked again.
@@ -269,11 +270,11 @@ async fn a_clean_release_is_immediate() {
     let (s1, s2) = (one.session("one").await, two.session("two").await);
     one.lead(&s1).await;
 
-    one.done(Call::Release(s1.clone())).await;
+    one.done(crate::release(s1.clone())).await;
     let left = two.entry().await;
     assert_eq!(left.value.unwrap_or_default(), b"");
     assert_eq!((left.flags, left.session), (LOCK_FLAG, None));
-    one.fails(Call::Release(s1.clone()), FailureKind::Changed)
+    one.fails(crate::release(s1.clone()), FailureKind::Changed)
         .await;
     one.fails(Call::Restore(s1.clone()), FailureKind::Changed)
         .await;
@@ -370,7 +371,7 @@ async fn a_watch_wakes_on_a_change() {
         // The watch is under way once the other future has been polled.
         tokio::task::yield_now().await;
         let started = Instant::now();
-        host.done(Call::Release(session.clone())).await;
+        host.done(crate::release(session.clone())).await;
         started
     };
     let (answer, released) = tokio::join!(watch, release);

@@ -47,7 +47,7 @@ async fn a_unix_socket_will_do() {
     let session = host.session("one").await;
     host.lead(&session).await;
     assert_eq!(host.entry().await.session, Some(session.clone()));
-    host.done(Call::Release(session)).await;
+    host.done(crate::release(session)).await;
 }
 
 async fn an_agent_killed_under_a_watch_ends_it() {
@@ -140,6 +140,7 @@ async fn a_session_stays_with_its_host() {
         match host
             .call(Call::CreateSession {
                 name: "two".to_owned(),
+                liveness: false,
             })
             .await
         {

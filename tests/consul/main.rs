@@ -35,6 +35,14 @@ fn main() -> ExitCode {
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
 }
 
+/// Gives the lock up, by a host that is no candidate.
+pub(crate) const fn release(session: SessionId) -> Call {
+    Call::Release {
+        session,
+        registered: false,
+    }
+}
+
 /// Makes a trial of an async function.
 pub(crate) fn trial<F: Future<Output = ()>>(
     name: &str,
@@ -68,10 +76,13 @@ impl Host {
     ) -> Self {
         let terms = Terms {
             key: KEY.to_owned(),
-            value: value.as_bytes().to_vec(),
+            value: value.to_owned(),
             ttl: Duration::from_secs(10),
             lock_delay,
             check_id: check_id.map(String::from),
+            priority: 0,
+            contact: None,
+            liveness_ttl: None,
         };
         let client = Client::new(access).unwrap();
         Self {
@@ -103,6 +114,7 @@ impl Host {
         match self
             .call(Call::CreateSession {
                 name: name.to_owned(),
+                liveness: false,
             })
             .await
         {

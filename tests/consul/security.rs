@@ -45,7 +45,7 @@ async fn tls_with_a_private_ca() {
         let host = Host::new(&access, "host1", LOCK_DELAY);
         let session = host.session("one").await;
         host.lead(&session).await;
-        host.done(Call::Release(session)).await;
+        host.done(crate::release(session)).await;
     }
 }
 
@@ -111,6 +111,7 @@ async fn an_acl_denies() {
         for call in [
             Call::CreateSession {
                 name: "one".to_owned(),
+                liveness: false,
             },
             Call::Read,
             Call::Watch { index: 1 },
@@ -198,7 +199,7 @@ async fn the_documented_policy_is_enough() {
         .call(Call::Watch { index: 1 }, WATCH_TIMEOUT)
         .await
         .unwrap();
-    host.done(Call::Release(session.clone())).await;
+    host.done(crate::release(session.clone())).await;
     host.done(Call::DestroySession(session)).await;
 }
 

@@ -111,6 +111,21 @@ fn manage_vip_with_and_without_a_value() {
 }
 
 #[test]
+fn a_priority_may_be_negative_and_stand_apart() {
+    for arguments in [&["--priority=-5"][..], &["-priority", "-5"]] {
+        let priority = good(arguments).flags.priority;
+        assert_eq!(priority.as_deref(), Some("-5"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn preempt_with_and_without_a_value() {
+    for (argument, value) in [("--preempt", "true"), ("-preempt=false", "false")] {
+        assert_eq!(good(&[argument]).flags.preempt.as_deref(), Some(value));
+    }
+}
+
+#[test]
 fn a_flag_given_twice_counts_as_last_written() {
     assert_eq!(
         good(&["--ttl=10s", "-ttl=20s"]).flags.ttl.as_deref(),

@@ -5,6 +5,7 @@ mod drop_in;
 mod duration;
 mod precedence;
 mod secrets;
+mod takeover;
 mod tls;
 
 use std::collections::BTreeMap;

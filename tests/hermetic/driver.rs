@@ -8,11 +8,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vip_elector::driver::{self, Link, World};
+use vip_elector::election::health::Health;
 use vip_elector::election::lease::Terms;
-use vip_elector::election::machine::Params;
+use vip_elector::election::machine::{Options, Params};
 use vip_elector::election::note::Before;
 use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
+use vip_elector::peers::Silent;
 use vip_elector::vip::task;
 
 use self::memory::{Forgetful, MemoryConsul, MemoryKernel, PausedClock};
@@ -42,6 +44,7 @@ impl Host {
             value: name.into(),
             session_name: name.into(),
             before: Before::Nothing,
+            options: Options::default(),
         };
         let consul = Arc::clone(consul);
         let driver = tokio::spawn(async move {
@@ -54,6 +57,8 @@ impl Host {
                 clock: PausedClock::new(),
                 memory: Forgetful,
                 link,
+                peers: Silent,
+                health: watch::channel(Health::Good).1,
                 stop: stopping,
             };
             driver::run("key", params, 1, world).await

@@ -9,4 +9,5 @@ mod cli;
 mod config;
 mod driver;
 mod lines;
+mod peers;
 mod simulation;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::consul::tests::scripted::{Behavior, Server, access, answer};
+use crate::election::call::SessionId;
 
 const GENEROUS: Duration = Duration::from_secs(10);
 
@@ -20,6 +21,16 @@ async fn a_read_is_consistent_and_a_watch_is_stale() {
             Call::Watch { index: 0 },
             Duration::from_millis(4_400),
             "GET /v1/kv/a/k?stale&index=1&wait=3200ms HTTP/1.1",
+        ),
+        (
+            Call::WatchGroup { index: 7 },
+            WATCH_TIMEOUT,
+            "GET /v1/kv/a/k/?stale&recurse&index=7&wait=10000ms HTTP/1.1",
+        ),
+        (
+            Call::WatchGroup { index: 0 },
+            WATCH_TIMEOUT,
+            "GET /v1/kv/a/k/?stale&recurse HTTP/1.1",
         ),
     ] {
         let server = Server::start(Behavior::KeepAlive(absent.to_owned()));
@@ -55,6 +66,7 @@ async fn a_lock_that_the_answer_does_not_show_is_not_ours() {
                 index: 7,
             },
             Call::Restore(session.clone()),
+            Call::Register(session.clone()),
         ] {
             let server = Server::start(Behavior::KeepAlive(answer(200, body)));
             match binding(&server).call(call, GENEROUS).await {
@@ -80,12 +92,14 @@ async fn sessions_are_renewed_and_destroyed_only_by_an_answer_that_says_so() {
         (
             Call::CreateSession {
                 name: "n".to_owned(),
+                liveness: false,
             },
             r#"{"ID":""}"#,
         ),
         (
             Call::CreateSession {
                 name: "n".to_owned(),
+                liveness: false,
             },
             "{}",
         ),
@@ -110,10 +124,13 @@ async fn sessions_are_renewed_and_destroyed_only_by_an_answer_that_says_so() {
 fn binding(server: &Server) -> Binding {
     let terms = Terms {
         key: "a/k".to_owned(),
-        value: b"host1".to_vec(),
+        value: "host1".to_owned(),
         ttl: Duration::from_secs(10),
         lock_delay: Duration::from_secs(3),
         check_id: None,
+        priority: 0,
+        contact: None,
+        liveness_ttl: None,
     };
     Binding::new(Client::new(&access(&[server.url()])).unwrap(), terms)
 }

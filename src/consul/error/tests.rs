@@ -5,7 +5,8 @@ use super::*;
 fn consuls_words_are_sorted() {
     use FailureKind::{CheckCritical, CheckMissing, Denied, Refused, SessionGone, Unavailable};
     use Operation::{
-        CreateSession, DestroySession, ReadAgent, ReadKey, ReadSession, RenewSession, Transact,
+        CreateSession, DeposeSession, DestroySession, PassCheck, ReadAgent, ReadGroup, ReadKey,
+        ReadSession, RemoveService, RenewSession, Transact, TransactGroup, WriteService,
     };
     for (operation, status, words, expected) in [
         (CreateSession, 200, r#"{"ID":"x"}"#, None),
@@ -113,6 +114,30 @@ fn consuls_words_are_sorted() {
             Some(Refused),
         ),
         (Transact, 500, "No cluster leader", Some(Unavailable)),
+        (ReadGroup, 404, "", None),
+        (TransactGroup, 409, r#"{"Errors":[]}"#, None),
+        (DeposeSession, 403, "Permission denied", Some(Denied)),
+        (DeposeSession, 500, "Unknown session \"565fe19a\"", None),
+        (
+            PassCheck,
+            500,
+            "CheckID \"c\" does not have associated TTL",
+            Some(CheckMissing),
+        ),
+        (PassCheck, 500, "Unknown check \"c\"", Some(CheckMissing)),
+        (
+            PassCheck,
+            404,
+            "Unknown check ID \"c\". Ensure that the check ID is passed, not the check name.",
+            Some(CheckMissing),
+        ),
+        (PassCheck, 403, "Permission denied", Some(Denied)),
+        (PassCheck, 500, "EOF", Some(Unavailable)),
+        (RemoveService, 500, "Unknown service \"s\"", None),
+        (RemoveService, 404, "Unknown service ID \"s\".", None),
+        (RemoveService, 403, "Permission denied", Some(Denied)),
+        (WriteService, 403, "Permission denied", Some(Denied)),
+        (WriteService, 404, "", Some(Refused)),
         (ReadAgent, 404, "", Some(Refused)),
         // Words that mean something to one operation mean nothing to another.
         (
@@ -173,7 +198,7 @@ fn a_rollback_is_sorted_by_the_most_telling_reason() {
     ] {
         let reasons: Vec<String> = reasons.into_iter().map(String::from).collect();
         assert_eq!(
-            sort_rollback("do it", &reasons).kind,
+            sort_rollback(Operation::Transact, "do it", &reasons).kind,
             expected,
             "{reasons:?}"
         );
@@ -185,7 +210,7 @@ fn a_rollback_is_sorted_by_the_most_telling_reason() {
 fn a_keys_name_does_not_decide() {
     let reasons =
         [r#"failed index check for key "due to lock delay", current modify index 19 != 3"#];
-    let failure = sort_rollback("do it", &reasons.map(String::from));
+    let failure = sort_rollback(Operation::Transact, "do it", &reasons.map(String::from));
     assert_eq!(failure.kind, FailureKind::Changed);
 }
 
@@ -228,7 +253,12 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
                 400,
                 "Client sent an HTTP request to an HTTPS server.\n",
             ),
-            sort_rollback("acquire the lock", &["Permission denied".to_owned()]).message,
+            sort_rollback(
+                Operation::Transact,
+                "acquire the lock",
+                &["Permission denied".to_owned()],
+            )
+            .message,
             explain_tls(&rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)),
             explain_tls(&rustls::Error::InvalidCertificate(CertificateError::Expired)),
             explain_tls(&rustls::Error::InvalidCertificate(CertificateError::NotValidForName)),

@@ -9,7 +9,7 @@ use super::{CALL_TIMEOUT, Core, DeadlineReason, Leftover, Role};
 use crate::election::backoff::{Backoff, jitter};
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
 use crate::election::note::Note;
-use crate::election::status::{Doing, Outcome};
+use crate::election::status::{Doing, Feature, Outcome};
 use crate::election::time::Timestamp;
 
 /// How often a check that is missing or critical is looked at again; Consul itself runs no check
@@ -30,6 +30,8 @@ pub(super) struct Joining {
     leftover: Option<Leftover>,
     /// How often the search for it was not answered.
     searches: u32,
+    /// What is under way, or was last, is the registration of the liveness check.
+    registering: bool,
 }
 
 impl Joining {
@@ -40,6 +42,7 @@ impl Joining {
             unanswered: false,
             leftover: core.leftover.take(),
             searches: 0,
+            registering: false,
         }
     }
 
@@ -56,12 +59,15 @@ impl Joining {
             Attempt::Due(at) if at <= now => {}
             Attempt::Due(_) | Attempt::Sent(_) => return,
         }
+        let liveness = core.liveness_ttl().is_some();
+        self.registering = find.is_none() && liveness && !core.liveness.is_registered();
         let call = match find {
             Some((name, id)) => Call::FindSession { name, id },
+            None if self.registering => Call::RegisterService { leads: false },
             None => {
                 let name = our_name(core);
                 core.remember(Note::Creating { name: name.clone() });
-                Call::CreateSession { name }
+                Call::CreateSession { name, liveness }
             }
         };
         self.attempt.send_if_due(core, now, CALL_TIMEOUT, || call);
@@ -86,6 +92,12 @@ impl Joining {
         result: Result<Answer, Failure>,
     ) -> Option<Role> {
         let sent = self.attempt.answered_by(op)?;
+        if self.registering {
+            core.note(Doing::Living, &result);
+            self.attempt =
+                Attempt::Due(self.service_registered(core, now, sent.issued_at, &result));
+            return None;
+        }
         core.note(Doing::Joining, &result);
         self.attempt = match result {
             Ok(Answer::Created(session)) => {
@@ -101,11 +113,13 @@ impl Joining {
                 self.give_up_searching(core);
                 Attempt::Due(now)
             }
-            Ok(Answer::Key(_) | Answer::LockDelay(_) | Answer::Done) => {
+            Ok(Answer::Key(_) | Answer::Group(_) | Answer::LockDelay(_) | Answer::Done) => {
                 Attempt::Due(now + self.backoff.next(&mut core.rng))
             }
             Err(failure) => match failure.kind {
                 FailureKind::CheckMissing | FailureKind::CheckCritical => {
+                    // It may be ours, which an agent that was started anew does not know.
+                    core.liveness.forget();
                     Attempt::Due(now + jitter(CHECK_PAUSE, &mut core.rng))
                 }
                 FailureKind::Unavailable => {
@@ -129,6 +143,27 @@ impl Joining {
 }
 
 impl Joining {
+    /// Returns when to go on.
+    fn service_registered(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent_at: Timestamp,
+        result: &Result<Answer, Failure>,
+    ) -> Timestamp {
+        match result {
+            Ok(_) => {
+                core.liveness.registered(sent_at);
+                now
+            }
+            Err(failure) if failure.is_final() => {
+                core.lose(Feature::Liveness, failure);
+                now
+            }
+            Err(_) => now + self.backoff.next(&mut core.rng),
+        }
+    }
+
     /// Looks before another session is made. A search among all sessions of a large cluster may never
     /// be answered: what an earlier process left there dies of its own TTL.
     fn search(&mut self, core: &mut Core) {

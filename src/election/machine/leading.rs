@@ -8,6 +8,8 @@ use super::standby::Standby;
 use super::{CALL_TIMEOUT, Core, DeadlineReason};
 use crate::election::backoff::jitter;
 use crate::election::call::{Answer, Call, Entry, Failure, KeyRead, LOCK_FLAG, OpId, SessionId};
+use crate::election::candidate::Request;
+use crate::election::health::Health;
 use crate::election::key::KeyState;
 use crate::election::lease::Lease;
 use crate::election::rules::Rule;
@@ -25,20 +27,113 @@ pub(super) struct Leading {
     again: bool,
     /// Somebody wrote over the key, and it is being set right.
     restore: Option<Attempt>,
+    /// The index at which the lock was seen as ours first: a request that is older was not for us.
+    taken_at: Option<u64>,
+    /// The request that is not followed, and is being deleted.
+    dropping: Option<(u64, Option<Attempt>)>,
+}
+
+/// Why and to whom a leader wants to give the lock.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// To this one, if to a certain one.
+    pub(super) to: Option<String>,
+    /// The request that is followed.
+    pub(super) request: Option<u64>,
 }
 
 impl Leading {
-    pub(super) fn new(lease: Lease) -> Self {
+    pub(super) fn new(lease: Lease, taken_at: Option<u64>) -> Self {
         let confirm = Attempt::Due(lease.confirmed_at() + lease.terms().confirm_interval());
         Self {
             lease,
             confirm,
             again: false,
             restore: None,
+            taken_at,
+            dropping: None,
         }
     }
 
-    pub(super) fn deadlines(&self, into: &mut Vec<(Timestamp, DeadlineReason)>) {
+    /// Returns why to give the lock up, if there is a reason to.
+    pub(super) fn leaves(
+        &self,
+        core: &mut Core,
+        now: Timestamp,
+        own: &SessionId,
+    ) -> Option<(Ending, Leaving)> {
+        if let Some(blocker) = core.blocker() {
+            return Some((Ending::Blocked(blocker.clone()), Leaving::default()));
+        }
+        if let Health::Bad(reason) = &core.health {
+            return Some((Ending::Unhealthy(reason.clone()), Leaving::default()));
+        }
+        if let Some(request) = self.new_request(core)
+            && let Some(successor) = core.group.successor(own, request.to.as_deref())
+        {
+            let leaving = Leaving {
+                to: Some(successor.value.clone()),
+                request: Some(request.index),
+            };
+            return Some((Ending::Switchover(successor.value), leaving));
+        }
+        let (by, at) = Self::challenger(core, own)?;
+        let (to, long_enough) = (by.to_owned(), now >= at);
+        let leaving = Leaving {
+            to: Some(to.clone()),
+            request: None,
+        };
+        long_enough.then_some((Ending::Preempted(to), leaving))
+    }
+
+    /// The better candidate, and when it gets the lock.
+    fn challenger<'a>(core: &'a Core, own: &SessionId) -> Option<(&'a str, Timestamp)> {
+        let options = &core.params.options;
+        let after = options.preempt_after?;
+        let (candidate, since) = core.group.challenger(own, options.priority)?;
+        Some((&candidate.value, since + after))
+    }
+
+    /// The request that was made to this leader, and has not been dropped.
+    fn new_request<'a>(&self, core: &'a Core) -> Option<&'a Request> {
+        let request = core.group.request()?;
+        let dropped = self
+            .dropping
+            .as_ref()
+            .is_some_and(|(index, _)| *index >= request.index);
+        (request.index > self.taken_at? && !dropped).then_some(request)
+    }
+
+    /// Deletes a request that cannot be followed.
+    fn drop_request(&mut self, core: &mut Core, now: Timestamp) {
+        let Some(taken_at) = self.taken_at else {
+            return;
+        };
+        let Some(request) = core.group.request().cloned() else {
+            return;
+        };
+        let known = |(index, _): &(u64, _)| *index >= request.index;
+        if self.dropping.as_ref().is_some_and(known) {
+            return;
+        }
+        let why = match &request.to {
+            _ if request.index <= taken_at => "it was made before this host led".to_owned(),
+            Some(to) if *to == core.params.value => format!("{to} leads already"),
+            Some(to) => format!("there is no candidate {to}"),
+            None => "there is no other candidate".to_owned(),
+        };
+        core.refused_request = Some(why);
+        self.dropping = Some((request.index, Some(Attempt::Due(now))));
+    }
+
+    pub(super) fn deadlines(
+        &self,
+        core: &Core,
+        own: &SessionId,
+        into: &mut Vec<(Timestamp, DeadlineReason)>,
+    ) {
+        let challenger = Self::challenger(core, own);
+        into.extend(challenger.map(|(_, at)| (at, DeadlineReason::Preempt)));
         into.push((self.lease.end(), DeadlineReason::LeaseEnd));
         into.extend(self.confirm.deadline(DeadlineReason::Confirm));
         into.extend(
@@ -58,6 +153,11 @@ impl Leading {
                 Call::RenewSession(own.clone())
             }
         });
+        self.drop_request(core, now);
+        if let Some((index, Some(attempt))) = &mut self.dropping {
+            let index = *index;
+            attempt.send_if_due(core, now, CALL_TIMEOUT, || Call::DropRequest { index });
+        }
         if let Some(restore) = &mut self.restore {
             restore.send_if_due(core, now, CALL_TIMEOUT, || Call::Restore(own.clone()));
         }
@@ -85,6 +185,15 @@ impl Leading {
         if let Some(sent) = self.confirm.answered_by(op) {
             core.note(Doing::Reading, &result);
             return self.confirmed(core, now, sent.issued_at, own, result);
+        }
+        if let Some((_, attempt)) = &mut self.dropping
+            && attempt
+                .as_ref()
+                .is_some_and(|attempt| attempt.answered_by(op).is_some())
+        {
+            // Whatever was answered: it is not followed, and the next leader does not follow it either.
+            *attempt = None;
+            return None;
         }
         self.restore.as_ref()?.answered_by(op)?;
         core.note(Doing::Locking, &result);
@@ -116,6 +225,11 @@ impl Leading {
         let ending = match KeyState::of(key.entry.as_ref()) {
             KeyState::Held { by, .. } if by == *own => {
                 self.prolong(sent_at, now, again);
+                core.proven_alive();
+                core.peers.beat_now(now);
+                if let (None, Some(entry)) = (self.taken_at, &key.entry) {
+                    self.taken_at = Some(entry.modify_index);
+                }
                 match &self.restore {
                     None if !is_ours(core, own, key.entry.as_ref()) => {
                         core.overwritten += 1;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::leading::Leading;
+use super::group::Standing;
+use super::leading::{Leading, Leaving};
 use super::resigning::Resigning;
 use super::standby::Standby;
 use super::{Core, DeadlineReason, Role};
@@ -14,10 +15,10 @@ use crate::election::time::Timestamp;
 
 /// How long a watch may stay open before it is made anew, seconds of Consul's `wait` plus its
 /// jitter of a sixteenth, plus the way there and back.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(13);
+pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// A watch that returns without news is not made again before this has passed since it was made.
-const WATCH_PACE: Duration = Duration::from_millis(200);
+pub(super) const WATCH_PACE: Duration = Duration::from_millis(200);
 
 /// How long a host that could not hold the address lets others go first.
 const HOLD_BACK: Duration = Duration::from_secs(2);
@@ -26,6 +27,7 @@ const HOLD_BACK: Duration = Duration::from_secs(2);
 pub(super) struct Member {
     pub(super) session: Session,
     watch: Watch,
+    pub(super) standing: Standing,
     pub(super) part: Part,
 }
 
@@ -72,6 +74,7 @@ impl Member {
                 backoff: Backoff::default(),
                 index: 0,
             },
+            standing: Standing::new(now),
             part: Part::Standby(Standby::unknown(now)),
         }
     }
@@ -91,6 +94,13 @@ impl Member {
         }
     }
 
+    /// Looks at the key at once.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
+        if let Part::Standby(standby) = &mut self.part {
+            standby.doubt(now);
+        }
+    }
+
     pub(super) fn not_a_lock(&self) -> Option<u64> {
         match &self.part {
             Part::Standby(standby) => standby.not_a_lock(),
@@ -104,14 +114,26 @@ impl Member {
         if self.watch.index > 0 {
             into.extend(self.watch.attempt.deadline(DeadlineReason::Retry));
         }
+        self.standing.deadlines(core, into);
         match &self.part {
-            Part::Standby(standby) => standby.deadlines(core, into),
-            Part::Leading(leading) => leading.deadlines(into),
+            Part::Standby(standby) => {
+                standby.deadlines(core, &self.session.id, into);
+                into.extend(core.listen_deadline());
+            }
+            Part::Leading(leading) => {
+                leading.deadlines(core, &self.session.id, into);
+                into.extend(core.beat_deadline());
+            }
         }
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
         let Session { id, renewal, .. } = &mut self.session;
+        match &self.part {
+            Part::Leading(_) => core.beat(now, id),
+            Part::Standby(standby) => core.listen(now, id, standby.seen_leader()),
+        }
+        core.feed(now, matches!(self.part, Part::Leading(_)));
         let timeout = core.params.terms.ttl() / 5;
         renewal.send_if_due(core, now, timeout, || Call::RenewSession(id.clone()));
         let index = self.watch.index;
@@ -121,6 +143,7 @@ impl Member {
                 .send_if_due(core, now, WATCH_TIMEOUT, || Call::Watch { index });
         }
         core.send_question(now);
+        self.standing.send(core, now, id);
         match &mut self.part {
             Part::Standby(standby) => standby.send(core, now, &self.session.id),
             Part::Leading(leading) => leading.send(core, now, &self.session.id),
@@ -128,10 +151,13 @@ impl Member {
     }
 
     pub(super) fn next_role(&mut self, core: &mut Core, now: Timestamp) -> Option<Role> {
-        let holding_the_lock = || {
+        let registered = self.standing.registered;
+        let give_up = |leaving: Leaving| {
             Role::Resigning(Resigning::holding_the_lock(
                 &self.session.name,
                 &self.session.id,
+                registered,
+                leaving,
             ))
         };
         match &self.part {
@@ -143,16 +169,17 @@ impl Member {
             }
             Part::Leading(_) if core.stopping => {
                 core.ending = Some(Ending::Stopping);
-                Some(holding_the_lock())
+                Some(give_up(Leaving::default()))
             }
-            Part::Leading(_) => {
-                core.ending = Some(Ending::Blocked(core.blocker()?.clone()));
+            Part::Leading(leading) => {
+                let (ending, leaving) = leading.leaves(core, now, &self.session.id)?;
+                core.ending = Some(ending);
                 core.campaign_after = now + jitter(HOLD_BACK, &mut core.rng);
-                Some(holding_the_lock())
+                Some(give_up(leaving))
             }
             Part::Standby(standby) if core.stopping && standby.may_hold() => {
                 core.ending = Some(Ending::Stopping);
-                Some(holding_the_lock())
+                Some(give_up(Leaving::default()))
             }
             Part::Standby(_) if core.stopping => {
                 core.ending = Some(Ending::Stopping);
@@ -176,20 +203,28 @@ impl Member {
         }
         if let Some(sent) = self.watch.attempt.answered_by(op) {
             core.note(Doing::Watching, &result);
-            self.watched(core, now, sent.issued_at, result);
-            return None;
+            let turn = self.watched(core, now, sent.issued_at, result);
+            return self.turn(core, now, turn?);
         }
         let session = self.session.id.clone();
+        if self.standing.completed(core, now, op, &session, &result) {
+            return None;
+        }
         let next = match &mut self.part {
             Part::Standby(standby) => standby.completed(core, now, op, &session, result),
             Part::Leading(leading) => leading.completed(core, now, op, &session, result),
         };
-        match next? {
+        self.turn(core, now, next?)
+    }
+
+    fn turn(&mut self, core: &mut Core, now: Timestamp, turn: Turn) -> Option<Role> {
+        match turn {
             // The watch goes on from what a proof has shown.
             Turn::Seen(index) => self.watch.index = self.watch.index.max(index),
             Turn::Lead(leading) => self.part = Part::Leading(leading),
             Turn::StandBy(standby, ending) => {
                 core.ending = Some(ending);
+                core.peers.hold_off(now);
                 // The session may have died with it: find out now, not at the next renewal.
                 if let Attempt::Due(_) = self.session.renewal {
                     self.session.renewal = Attempt::Due(now);
@@ -211,7 +246,8 @@ impl Member {
         let next = match result {
             Ok(_) => {
                 self.session.backoff.reset();
-                sent_at + core.params.terms.ttl() / 3
+                core.proven_alive();
+                sent_at + self.renewal_interval(core)
             }
             Err(failure) if failure.kind == FailureKind::SessionGone => {
                 return Some(self.session_gone(core, now));
@@ -222,10 +258,22 @@ impl Member {
         None
     }
 
+    /// A leader's confirms are proofs of life as good as renewals.
+    fn renewal_interval(&self, core: &Core) -> Duration {
+        let third = core.params.terms.ttl() / 3;
+        match (&self.part, core.liveness_ttl()) {
+            (Part::Standby(_), Some(ttl)) => third.min(core.params.terms.feed_interval(ttl)),
+            (Part::Standby(_), None) | (Part::Leading(_), _) => third,
+        }
+    }
+
     /// Destroyed all the same: should the news be false, a session that lives on would keep the lock
     /// from everybody, us included. The address need not be off first: unlike a release, the end of a
     /// session leaves its lock-delay behind, and the lease is over before that.
     fn session_gone(&self, core: &mut Core, now: Timestamp) -> Role {
+        if let Part::Leading(_) = self.part {
+            core.peers.hold_off(now);
+        }
         core.ending = Some(Ending::SessionGone);
         Role::Resigning(Resigning::holding_nothing(self.session.id.clone(), now))
     }
@@ -237,10 +285,10 @@ impl Member {
         now: Timestamp,
         sent_at: Timestamp,
         result: Result<Answer, Failure>,
-    ) {
+    ) -> Option<Turn> {
         let Ok(Answer::Key(key)) = result else {
             self.watch.attempt = Attempt::Due(now + self.watch.backoff.next(&mut core.rng));
-            return;
+            return None;
         };
         self.watch.backoff.reset();
         // An index that has not risen is no news: the wait was over, a lagging server answered, or
@@ -252,13 +300,16 @@ impl Member {
         let at_once = news && key.entry.is_some();
         self.watch.attempt = Attempt::Due(if at_once { now } else { sent_at + WATCH_PACE });
         match &mut self.part {
-            Part::Standby(standby) if news => standby.hinted(core, now, &self.session.id, &key),
+            Part::Standby(standby) if news => {
+                return standby.hinted(core, now, &self.session.id, &key);
+            }
             Part::Standby(standby) if restored => standby.doubt(now),
             Part::Leading(leading) if news || restored => {
                 leading.hinted(core, now, &self.session.id, &key);
             }
             Part::Standby(_) | Part::Leading(_) => {}
         }
+        None
     }
 }
 

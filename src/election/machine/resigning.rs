@@ -7,10 +7,11 @@
 
 use super::attempt::Attempt;
 use super::joining::Joining;
+use super::leading::Leaving;
 use super::member::Member;
 use super::{CALL_TIMEOUT, Core, DeadlineReason, Role};
 use crate::election::backoff::Backoff;
-use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId, Successor};
 use crate::election::note::Note;
 use crate::election::rules::Rule;
 use crate::election::status::{Doing, Outcome};
@@ -22,6 +23,10 @@ const STOPPING_TRIES: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Resigning {
     pub(super) session: SessionId,
+    /// Its candidate entry is there.
+    registered: bool,
+    /// To whom the lock shall go.
+    leaving: Leaving,
     step: Step,
     backoff: Backoff,
     /// Since the process has been stopping.
@@ -38,15 +43,25 @@ enum Step {
     },
     /// Waiting until it is written down that the session is spent.
     Spend(OpId),
+    HandOver(Successor, Attempt),
     Release(Attempt),
     Destroy(Attempt),
+    /// The process is stopping, and its service goes with it.
+    Deregister(Attempt),
 }
 
 impl Resigning {
     /// Starts with the address.
-    pub(super) fn holding_the_lock(name: &str, session: &SessionId) -> Self {
+    pub(super) fn holding_the_lock(
+        name: &str,
+        session: &SessionId,
+        registered: bool,
+        leaving: Leaving,
+    ) -> Self {
         Self {
             session: session.clone(),
+            registered,
+            leaving,
             step: Step::AddressOff {
                 name: name.to_owned(),
             },
@@ -61,6 +76,8 @@ impl Resigning {
         let step = Step::Destroy(Attempt::Due(now));
         Self {
             session,
+            registered: false,
+            leaving: Leaving::default(),
             step,
             backoff: Backoff::default(),
             tries: 0,
@@ -71,9 +88,10 @@ impl Resigning {
     pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
         match &self.step {
             Step::AddressOff { .. } | Step::Spend(_) => None,
-            Step::Release(attempt) | Step::Destroy(attempt) => {
-                attempt.deadline(DeadlineReason::Retry)
-            }
+            Step::HandOver(_, attempt)
+            | Step::Release(attempt)
+            | Step::Destroy(attempt)
+            | Step::Deregister(attempt) => attempt.deadline(DeadlineReason::Retry),
         }
     }
 
@@ -88,7 +106,7 @@ impl Resigning {
                     session: self.session.clone(),
                 }))
             } else {
-                Step::Release(Attempt::Due(now))
+                self.give_away(core, now)
             };
         }
         if core.stopping && !self.hurried {
@@ -102,13 +120,25 @@ impl Resigning {
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
-        let session = &self.session;
+        let (session, registered) = (&self.session, self.registered);
         match &mut self.step {
             Step::AddressOff { .. } | Step::Spend(_) => {}
-            Step::Release(attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
-                    Call::Release(session.clone())
+            Step::HandOver(successor, attempt) => {
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::HandOver {
+                    session: session.clone(),
+                    registered,
+                    successor: successor.clone(),
+                    request: self.leaving.request,
                 });
+            }
+            Step::Release(attempt) => {
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::Release {
+                    session: session.clone(),
+                    registered,
+                });
+            }
+            Step::Deregister(attempt) => {
+                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::DeregisterService);
             }
             Step::Destroy(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
@@ -118,12 +148,39 @@ impl Resigning {
         }
     }
 
-    pub(super) fn remembered(&mut self, now: Timestamp, op: OpId, kept: bool) {
+    /// To the successor in one commit, or to whoever asks for it first.
+    fn give_away(&self, core: &Core, now: Timestamp) -> Step {
+        let to = self.leaving.to.as_deref();
+        let successor = core
+            .has_candidates()
+            .then(|| core.group.successor(&self.session, to));
+        match successor.flatten() {
+            Some(successor) => Step::HandOver(successor, Attempt::Due(now)),
+            None => Step::Release(Attempt::Due(now)),
+        }
+    }
+
+    /// What follows from no answer where the rule is broken that a spent session never leads.
+    fn lead_again(
+        &self,
+        core: &Core,
+        now: Timestamp,
+        result: &Result<Answer, Failure>,
+    ) -> Option<Role> {
+        let broken = !core.params.terms.keeps(Rule::SpentSessionNeverLeads);
+        (broken && result.is_err() && !core.stopping).then(|| {
+            // Nothing is written down of it, so it needs no name.
+            let member = Member::adopted(String::new(), self.session.clone(), now);
+            Role::Member(Box::new(member))
+        })
+    }
+
+    pub(super) fn remembered(&mut self, core: &Core, now: Timestamp, op: OpId, kept: bool) {
         if !matches!(self.step, Step::Spend(waiting) if waiting == op) {
             return;
         }
         self.step = if kept {
-            Step::Release(Attempt::Due(now))
+            self.give_away(core, now)
         } else {
             Step::Destroy(Attempt::Due(now))
         };
@@ -138,16 +195,35 @@ impl Resigning {
     ) -> Option<Role> {
         match &self.step {
             Step::AddressOff { .. } | Step::Spend(_) => None,
+            Step::Deregister(attempt) => {
+                attempt.answered_by(op)?;
+                // Consul does it by itself after a while.
+                Some(Role::Stopped(Outcome::Stopped))
+            }
+            Step::HandOver(successor, attempt) => {
+                attempt.answered_by(op)?;
+                core.note(Doing::Locking, &result);
+                if let Some(role) = self.lead_again(core, now, &result) {
+                    return Some(role);
+                }
+                self.step = match &result {
+                    Ok(_) => {
+                        core.handed_to = Some(successor.value.clone());
+                        Step::Destroy(Attempt::Due(now))
+                    }
+                    // It may have been carried out, or may be yet.
+                    Err(failure) if failure.kind == FailureKind::Unavailable => {
+                        Step::Destroy(Attempt::Due(now))
+                    }
+                    Err(_) => Step::Release(Attempt::Due(now)),
+                };
+                None
+            }
             Step::Release(attempt) => {
                 attempt.answered_by(op)?;
                 core.note(Doing::Locking, &result);
-                if result.is_err()
-                    && !core.stopping
-                    && !core.params.terms.keeps(Rule::SpentSessionNeverLeads)
-                {
-                    // Nothing is written down of it, so it needs no name.
-                    let member = Member::adopted(String::new(), self.session.clone(), now);
-                    return Some(Role::Member(Box::new(member)));
+                if let Some(role) = self.lead_again(core, now, &result) {
+                    return Some(role);
                 }
                 // Whatever was answered: destroying the session gives the lock up too, with Consul's
                 // lock-delay in front of the next leader.
@@ -165,6 +241,10 @@ impl Resigning {
                 match (gone, core.stopping) {
                     (true, true) => {
                         core.remember(Note::Nothing);
+                        if core.liveness.is_registered() {
+                            self.step = Step::Deregister(Attempt::Due(now));
+                            return None;
+                        }
                         Some(Role::Stopped(Outcome::Stopped))
                     }
                     (true, false) => Some(Role::Joining(Joining::new(core, now))),

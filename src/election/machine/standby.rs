@@ -21,6 +21,21 @@ const WAIT_EXTRA: Duration = Duration::from_millis(10);
 /// How soon an acquire that Consul delays is tried again.
 const LOCK_DELAY_PAUSE: Duration = Duration::from_millis(100);
 
+/// By how much a candidate lets each better one go first after an unclean ending.
+const RANK_PAUSE: Duration = Duration::from_millis(30);
+
+/// How many better ones are let go first.
+const MAX_RANK: u32 = 10;
+
+/// Who leads, as a standby sees it.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// It is finding out.
+    Unknown,
+    Nobody,
+    Leader(Holder),
+}
+
 #[derive(Debug)]
 pub(super) struct Standby {
     view: View,
@@ -114,12 +129,25 @@ impl Standby {
         }
     }
 
-    pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
-        into.extend(self.wanted(core).map(|(at, reason, _)| (at, reason)));
+    /// Who is to be heard: nobody where it is not known who leads.
+    pub(super) fn seen_leader(&self) -> Seen {
+        match &self.view {
+            View::Unknown => Seen::Unknown,
+            View::Known(_) => self.holder().map_or(Seen::Nobody, Seen::Leader),
+        }
+    }
+
+    pub(super) fn deadlines(
+        &self,
+        core: &Core,
+        own: &SessionId,
+        into: &mut Vec<(Timestamp, DeadlineReason)>,
+    ) {
+        into.extend(self.wanted(core, own).map(|(at, reason, _)| (at, reason)));
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
-        let Some((at, _, request)) = self.wanted(core) else {
+        let Some((at, _, request)) = self.wanted(core, own) else {
             return;
         };
         if now < at {
@@ -141,13 +169,13 @@ impl Standby {
     }
 
     /// What to ask next, when, and why then.
-    fn wanted(&self, core: &Core) -> Option<(Timestamp, DeadlineReason, Request)> {
+    fn wanted(&self, core: &Core, own: &SessionId) -> Option<(Timestamp, DeadlineReason, Request)> {
         if self.under_way.is_some() {
             return None;
         }
         let at = self.not_before;
         let retry = |request| Some((at, DeadlineReason::Retry, request));
-        let can_hold = core.blocker().is_none();
+        let can_hold = core.may_lead();
         match &self.view {
             View::Unknown => retry(Request::Proof),
             View::Known(KeyState::Missing) if can_hold => retry(Request::Mark),
@@ -160,7 +188,12 @@ impl Standby {
                 ))
             }
             View::Known(KeyState::Abandoned { index }) if can_hold => {
-                let at = at.max(core.campaign_after).max(self.waited_out(core));
+                let rank = core
+                    .group
+                    .better(own, core.params.options.priority)
+                    .min(MAX_RANK);
+                let waited_out = self.waited_out(core) + RANK_PAUSE * rank;
+                let at = at.max(core.campaign_after).max(waited_out);
                 Some((
                     at,
                     DeadlineReason::WaitedOut,
@@ -222,18 +255,23 @@ impl Standby {
         now: Timestamp,
         own: &SessionId,
         key: &KeyRead,
-    ) {
+    ) -> Option<Turn> {
         self.hint = key.index;
+        let state = KeyState::of(key.entry.as_ref());
+        let ours = matches!(&state, KeyState::Held { by, .. } if by == own);
+        if ours && !core.params.terms.keeps(Rule::HandedOverLockIsConfirmed) {
+            let lease = Lease::from_confirm(core.params.terms, now, now);
+            return Some(Turn::Lead(Leading::new(lease, None)));
+        }
         if self.under_way.is_some() {
             // Its answer says more; a proof that turns out to be older is read again.
-            return;
+            return None;
         }
-        let state = KeyState::of(key.entry.as_ref());
         let free = matches!(state, KeyState::Released { .. });
         match state {
-            // To be proven; the second is an acquire of ours that was never answered.
+            // To be proven; the second was handed to us, or is an acquire of ours that was never answered.
             KeyState::Missing => self.view = View::Unknown,
-            KeyState::Held { ref by, .. } if by == own => self.view = View::Unknown,
+            KeyState::Held { .. } if ours => self.view = View::Unknown,
             KeyState::Abandoned { index }
                 if self.abandoned.is_none_or(|(seen, _)| seen != index) =>
             {
@@ -245,10 +283,11 @@ impl Standby {
             | KeyState::Released { .. }
             | KeyState::NotALock { .. } => self.know(core, now, state),
         }
-        if free {
+        if free || ours {
             // Somebody has just been able to write: no reason to pause any longer.
             self.not_before = now;
         }
+        None
     }
 
     /// Forgets what was known.
@@ -313,7 +352,8 @@ impl Standby {
         if let KeyState::Held { by, .. } = &state
             && by == own
         {
-            return self.lead(core, now, sent);
+            let taken_at = key.entry.as_ref().map(|entry| entry.modify_index);
+            return self.lead(core, now, sent, taken_at);
         }
         if let KeyState::Held { .. } = state {
             self.backoff.reset();
@@ -331,7 +371,7 @@ impl Standby {
     ) -> Option<Turn> {
         let Err(failure) = result else {
             self.may_hold = true;
-            return self.lead(core, now, sent);
+            return self.lead(core, now, sent, None);
         };
         match failure.kind {
             FailureKind::SessionGone => return Some(Turn::SessionGone),
@@ -355,10 +395,16 @@ impl Standby {
     }
 
     /// Leads on an acquire or a proof, unless its answer was so long on the way that the lease is over.
-    fn lead(&mut self, core: &mut Core, now: Timestamp, sent: Pending) -> Option<Turn> {
+    fn lead(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent: Pending,
+        taken_at: Option<u64>,
+    ) -> Option<Turn> {
         let lease = Lease::from_confirm(core.params.terms, sent.issued_at, now);
         if lease.is_live(now) {
-            return Some(Turn::Lead(Leading::new(lease)));
+            return Some(Turn::Lead(Leading::new(lease, taken_at)));
         }
         self.view = View::Unknown;
         self.not_before = now + self.backoff.next(&mut core.rng);

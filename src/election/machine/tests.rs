@@ -4,6 +4,7 @@ mod adoption;
 mod bench;
 mod properties;
 mod table;
+mod takeover;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub(super) fn params(terms: Terms) -> Params {
         value: "web1".into(),
         session_name: "vip-elector key".into(),
         before: Before::Nothing,
+        options: Options::default(),
     }
 }
 

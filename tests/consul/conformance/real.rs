@@ -79,7 +79,7 @@ impl Consul for Real {
             ttl: session.ttl,
             lock_delay: session.lock_delay,
             node: Some(&session.node),
-            check: None,
+            checks: &[],
         };
         self.client
             .create_session(new, GENEROUS)

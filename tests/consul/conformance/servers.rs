@@ -113,7 +113,7 @@ async fn session(client: &Client, lock_delay: Duration) -> SessionId {
         ttl: Duration::from_secs(600),
         lock_delay,
         node: None,
-        check: None,
+        checks: &[],
     };
     client.create_session(new, GENEROUS).await.unwrap()
 }

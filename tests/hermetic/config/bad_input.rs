@@ -38,6 +38,8 @@ fn cases() -> Vec<(&'static str, Host)> {
     cases.extend(groups());
     cases.extend(addresses());
     cases.extend(options());
+    cases.extend(health());
+    cases.extend(takeover());
     cases.extend(endpoints());
     cases.extend(secrets());
     cases
@@ -204,6 +206,62 @@ fn options() -> Vec<(&'static str, Host)> {
                 "trigger-key: a\nvip-elector: {ttl: 10s}\n",
                 "trigger-key: b\nvip-elector: {ttl: 20s}\n",
             ),
+        ),
+    ]
+}
+
+fn health() -> Vec<(&'static str, Host)> {
+    let with = |argument: &str| Host::minimal("").argument(argument);
+    let probed = |argument: &str| with("--health-command=true").argument(argument);
+    vec![
+        ("check_mode_unknown", with("--check-mode=sometimes")),
+        ("check_mode_without_check", with("--check-mode=watch")),
+        ("health_url_no_url", with("--health-url=127.0.0.1/health")),
+        ("health_url_port", with("--health-url=http://h:99999/")),
+        ("health_url_scheme", with("--health-url=tcp://127.0.0.1:80")),
+        (
+            "health_url_credentials",
+            with("--health-url=http://root:hunter2@127.0.0.1/"),
+        ),
+        (
+            "health_url_and_command",
+            Host::minimal("vip-elector: {health-url: \"http://127.0.0.1/\"}\n")
+                .argument("--health-command=true"),
+        ),
+        ("health_interval_short", probed("--health-interval=49ms")),
+        ("health_interval_long", probed("--health-interval=61m")),
+        ("health_timeout_zero", probed("--health-timeout=0s")),
+        ("health_timeout_without_unit", probed("--health-timeout=1")),
+        ("health_fall_zero", probed("--health-fall=0")),
+        ("health_rise_large", probed("--health-rise=101")),
+        ("health_rise_fraction", probed("--health-rise=1.5")),
+    ]
+}
+
+fn takeover() -> Vec<(&'static str, Host)> {
+    let with = |argument: &str| Host::minimal("").argument(argument);
+    vec![
+        ("liveness_ttl_short", with("--liveness-ttl=999ms")),
+        ("liveness_ttl_no_duration", with("--liveness-ttl=off")),
+        (
+            "liveness_ttl_below_kernel",
+            Host::minimal(MANAGED)
+                .argument("--manage-vip")
+                .argument("--lock-delay=1s")
+                .argument("--liveness-ttl=1.999s"),
+        ),
+        ("peer_watch_maybe", with("--peer-watch=true")),
+        ("peer_listen_port_0", with("--peer-listen=0.0.0.0:0")),
+        ("peer_listen_no_port", with("--peer-listen=[::]")),
+        ("peer_listen_group", with("--peer-listen=224.0.0.18:8547")),
+        ("peer_interval_short", with("--peer-interval=9ms")),
+        ("peer_interval_long", with("--peer-interval=11s")),
+        ("priority_large", with("--priority=1001")),
+        ("priority_word", with("--priority=high")),
+        ("preempt_maybe", with("--preempt=maybe")),
+        (
+            "preempt_delay_without_unit",
+            with("--preempt").argument("--preempt-delay=60"),
         ),
     ]
 }

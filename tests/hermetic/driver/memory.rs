@@ -174,7 +174,7 @@ impl Consul for MemoryConsul {
 impl State {
     fn answer(&mut self, call: Call) -> Result<Answer, Failure> {
         match call {
-            Call::CreateSession { name } => {
+            Call::CreateSession { name, .. } => {
                 self.index += 1;
                 let id = SessionId::new(format!("session-{}", self.index));
                 self.sessions.insert(id.clone(), name);
@@ -223,10 +223,19 @@ impl State {
                 Ok(Answer::Done)
             }
             Call::Restore(_) => unreachable!("nobody writes over the key here"),
-            Call::Release(_) => {
+            Call::Release { .. } => {
                 self.put(None, None);
                 Ok(Answer::Done)
             }
+            Call::HandOver { .. }
+            | Call::RegisterService { .. }
+            | Call::Feed
+            | Call::DeregisterService
+            | Call::WatchGroup { .. }
+            | Call::Register(_)
+            | Call::Unregister(_)
+            | Call::DropRequest { .. }
+            | Call::Depose(_) => Err(failure(FailureKind::Denied)),
         }
     }
 

@@ -64,7 +64,7 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
     let key = || KEY.to_owned();
     let ours = value(request.host);
     Some(match &request.call {
-        Call::CreateSession { name } => Command::CreateSession {
+        Call::CreateSession { name, .. } => Command::CreateSession {
             id: SessionId::new(format!("s{id}")),
             session: Session {
                 name: name.clone(),
@@ -90,7 +90,7 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             Op::CheckSession(key(), session.clone()),
             Op::Lock(write(ours.as_bytes()), session.clone()),
         ]),
-        Call::Release(session) => Command::Txn(vec![
+        Call::Release { session, .. } => Command::Txn(vec![
             Op::CheckSession(key(), session.clone()),
             Op::Unlock(write(b""), session.clone()),
         ]),
@@ -98,7 +98,16 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
         | Call::RenewSession(_)
         | Call::SessionLockDelay(_)
         | Call::Read
-        | Call::Watch { .. } => return None,
+        | Call::Watch { .. }
+        | Call::HandOver { .. }
+        | Call::RegisterService { .. }
+        | Call::Feed
+        | Call::DeregisterService
+        | Call::WatchGroup { .. }
+        | Call::Register(_)
+        | Call::Unregister(_)
+        | Call::DropRequest { .. }
+        | Call::Depose(_) => return None,
     })
 }
 

@@ -1,12 +1,15 @@
 //! A machine on the bench: requests are answered by hand, and time passes when it is told to.
 
 use super::*;
+use crate::election::candidate::{Candidate, GroupRead, Request};
 
 /// A machine, its clock, and the requests that it waits for.
 pub(super) struct Bench {
     pub(super) machine: Machine,
     pub(super) now: Timestamp,
     pub(super) under_way: Vec<(OpId, Call)>,
+    /// What was said to other hosts, in order.
+    pub(super) sent: Vec<Datagram>,
     /// What was remembered, in order.
     pub(super) notes: Vec<Note>,
     /// Whether the runtime directory takes a note.
@@ -19,16 +22,47 @@ impl Bench {
     }
 
     pub(super) fn after(terms: Terms, before: Before) -> Self {
-        let now = Timestamp::from_boot(Duration::from_secs(1000));
-        let params = Params {
+        Self::of(Params {
             before,
             ..params(terms)
-        };
+        })
+    }
+
+    /// A standby with the session `ours` that sees `theirs` lead, and these among the candidates.
+    pub(super) fn with(options: Options, candidates: Vec<Candidate>) -> Self {
+        let mut bench = Self::of(Params {
+            options,
+            ..params(Terms::managed(D, T))
+        });
+        bench.off();
+        bench.answer_read(held(5, "theirs"));
+        if bench.asks("RegisterService") {
+            bench.answer("RegisterService", Ok(Answer::Done));
+        }
+        bench.answer("CreateSession", Ok(Answer::Created(SessionId::new("ours"))));
+        bench.answer_read(held(5, "theirs"));
+        bench.answer_group(6, candidates, None);
+        bench
+    }
+
+    /// The same as a leader since now.
+    pub(super) fn leading(options: Options, candidates: Vec<Candidate>) -> Self {
+        let mut bench = Self::with(options, candidates);
+        bench.answer("Watch {", Ok(Answer::Key(released(7))));
+        bench.answer("Acquire", Ok(Answer::Done));
+        bench.on();
+        assert!(bench.leads());
+        bench
+    }
+
+    pub(super) fn of(params: Params) -> Self {
+        let now = Timestamp::from_boot(Duration::from_secs(1000));
         let (machine, actions) = Machine::start(params, now, 7);
         let mut bench = Self {
             machine,
             now,
             under_way: Vec::new(),
+            sent: Vec::new(),
             notes: Vec::new(),
             remembers: true,
         };
@@ -64,6 +98,7 @@ impl Bench {
         for action in actions {
             match action {
                 Action::Call { op, call, .. } => self.under_way.push((op, call)),
+                Action::Send { datagram, .. } => self.sent.push(datagram),
                 Action::Remember { op, note } => {
                     let kept = self.remembers;
                     if kept {
@@ -94,6 +129,20 @@ impl Bench {
 
     pub(super) fn answer_read(&mut self, key: KeyRead) {
         self.answer("Read", Ok(Answer::Key(key)));
+    }
+
+    pub(super) fn answer_group(
+        &mut self,
+        index: u64,
+        candidates: Vec<Candidate>,
+        request: Option<Request>,
+    ) {
+        let read = GroupRead {
+            index,
+            candidates,
+            request,
+        };
+        self.answer("WatchGroup", Ok(Answer::Group(read)));
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<OpId> {

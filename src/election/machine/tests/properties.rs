@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::election::candidate::GroupRead;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -69,7 +70,20 @@ fn answer(call: &Call, index: u64, choice: u8) -> Result<Answer, Failure> {
         | Call::MarkVacant
         | Call::Acquire { .. }
         | Call::Restore(_)
-        | Call::Release(_) => Answer::Done,
+        | Call::Release { .. }
+        | Call::HandOver { .. }
+        | Call::RegisterService { .. }
+        | Call::Feed
+        | Call::DeregisterService
+        | Call::Register(_)
+        | Call::Unregister(_)
+        | Call::DropRequest { .. }
+        | Call::Depose(_) => Answer::Done,
+        Call::WatchGroup { .. } => Answer::Group(GroupRead {
+            index,
+            candidates: Vec::new(),
+            request: None,
+        }),
     })
 }
 
@@ -206,7 +220,7 @@ impl Watcher {
             }
             self.issued.insert(op, now);
             match &call {
-                Call::Release(session) => {
+                Call::Release { session, .. } | Call::HandOver { session, .. } => {
                     assert_eq!(order.target, VipTarget::Absent);
                     assert_eq!(
                         self.off_since_order,
@@ -235,7 +249,15 @@ impl Watcher {
                 | Call::SessionLockDelay(_)
                 | Call::Read
                 | Call::Watch { .. }
-                | Call::MarkVacant => {}
+                | Call::MarkVacant
+                | Call::RegisterService { .. }
+                | Call::Feed
+                | Call::DeregisterService
+                | Call::WatchGroup { .. }
+                | Call::Register(_)
+                | Call::Unregister(_)
+                | Call::DropRequest { .. }
+                | Call::Depose(_) => {}
             }
             let name = call.to_string();
             *kinds.entry(name).or_default() += 1;

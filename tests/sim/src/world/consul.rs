@@ -122,13 +122,22 @@ impl World<'_> {
                 let answer = renewed.map(|()| Answer::Done).map_err(failure);
                 self.answer(server, &request, answer, Duration::ZERO);
             }
+            Call::HandOver { .. }
+            | Call::RegisterService { .. }
+            | Call::Feed
+            | Call::DeregisterService
+            | Call::WatchGroup { .. }
+            | Call::Register(_)
+            | Call::Unregister(_)
+            | Call::DropRequest { .. }
+            | Call::Depose(_) => self.refuse(&request),
             Call::Watch { .. }
             | Call::CreateSession { .. }
             | Call::DestroySession(_)
             | Call::MarkVacant
             | Call::Acquire { .. }
             | Call::Restore(_)
-            | Call::Release(_) => {
+            | Call::Release { .. } => {
                 let id = self.number();
                 if let Some(command) = request::command(&request, TTL, id) {
                     self.propose(server, command, Some(request));

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use vip_elector::election::call::Call;
 use vip_elector::election::lease::Terms;
-use vip_elector::election::machine::{Action, DeadlineReason, Event as Input, Machine, Params};
+use vip_elector::election::machine::{
+    Action, DeadlineReason, Event as Input, Machine, Options, Params,
+};
 use vip_elector::election::note::{Before, Note};
 use vip_elector::election::status::{Outcome, Phase};
 use vip_elector::election::target::{VipOrder, VipTarget};
@@ -45,6 +47,7 @@ impl World<'_> {
             value: request::value(host),
             session_name: format!("p{number}"),
             before: self.before(host),
+            options: Options::default(),
         };
         let before = params.before.clone();
         self.trace.say(self.now, Who::Host(host), || {
@@ -285,6 +288,7 @@ impl World<'_> {
                     }
                     self.send(host, op, call, timeout);
                 }
+                Action::Send { .. } => {}
                 Action::Remember { op, note } => {
                     let kept = self.remember(host, note);
                     if let Some(process) = &mut self.hosts[host].process {

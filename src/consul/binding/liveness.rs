@@ -1,0 +1,181 @@
+//! Driver: a service of the group's own, whose check tells Consul that we live.
+//!
+//! A check of the node would do for the session, but a critical one takes every service of the host
+//! out of discovery. So it is a check of a service, and what stands behind that service is nothing.
+//!
+//! The agent keeps the check and its time; another agent does not know it. The session belongs to a
+//! node, and only a check of that node can be bound to it. So the service stays with the first agent
+//! that took it, which must be that of the session's node where there is one already. While that agent
+//! cannot be reached, the check is not passed, and that is what it is for: such a host is as good as
+//! gone.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Terms;
+use crate::consul::client::{Client, Deadline};
+use crate::consul::error;
+use crate::consul::service::NewService;
+use crate::election::call::{Failure, FailureKind};
+
+/// What the service is called, so that all of them are found together.
+const NAME: &str = "vip-elector";
+
+const NOTES: &str = "passing while this host's vip-elector runs and hears from Consul";
+
+/// Consul's shortest time after which it removes a service whose check stays critical.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
+/// The service, its check, and where they are registered.
+pub(super) struct Liveness {
+    service: String,
+    check: String,
+    ttl: Duration,
+    agent: Mutex<Option<Client>>,
+}
+
+impl Liveness {
+    /// Prepares the service of a group; `None` where it shall have none.
+    pub(super) fn of(terms: &Terms) -> Option<Self> {
+        let service = format!("{NAME}/{}/{}", terms.key, terms.value);
+        Some(Self {
+            check: format!("service:{service}"),
+            service,
+            ttl: terms.liveness_ttl?,
+            agent: Mutex::new(None),
+        })
+    }
+
+    /// Returns the id of the check.
+    pub(super) fn check(&self) -> &str {
+        &self.check
+    }
+
+    /// Registers the service, or changes what it says of us, and passes its check. Returns the node
+    /// where that is found out.
+    ///
+    /// A session that is bound to the check lives through it: the agent gives the check its old state
+    /// back before it tells the servers of the change (Consul 1.8.7: 150 changes of the tag below a
+    /// bound session, none of which ended it). For the same reason a check that was critical stays so
+    /// until it is passed.
+    pub(super) async fn register(
+        &self,
+        client: &Client,
+        leads: bool,
+        home: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Option<String>, Failure> {
+        let deadline = Deadline::within(timeout);
+        if let Some(agent) = self.agent() {
+            return self
+                .register_with(&agent, leads, deadline)
+                .await
+                .map(|()| None);
+        }
+        let agents = client.each();
+        let mut unavailable = None;
+        for (tried, agent) in agents.iter().enumerate() {
+            let share = deadline.left() / u32::try_from(agents.len() - tried).unwrap_or(1);
+            match self
+                .settle(agent, leads, home, Deadline::within(share))
+                .await
+            {
+                Err(failure) if failure.kind == FailureKind::Unavailable => {
+                    unavailable.get_or_insert(failure);
+                }
+                settled => return settled,
+            }
+        }
+        Err(unavailable.unwrap_or_else(|| {
+            let doing = format!("register service '{}'", self.service);
+            error::unavailable(&doing, "there is no agent to ask")
+        }))
+    }
+
+    /// Passes the check.
+    pub(super) async fn feed(&self, client: &Client, timeout: Duration) -> Result<(), Failure> {
+        let agent = self.agent();
+        let agent = agent.as_ref().unwrap_or(client);
+        agent.pass_check(&self.check, timeout).await
+    }
+
+    /// Removes the service.
+    pub(super) async fn deregister(
+        &self,
+        client: &Client,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        let agent = self.agent();
+        let agent = agent.as_ref().unwrap_or(client);
+        agent.deregister_service(&self.service, timeout).await?;
+        self.remember(None);
+        Ok(())
+    }
+
+    /// Looks up the node of the agent that has the check.
+    pub(super) async fn node(&self, timeout: Duration) -> Option<String> {
+        let check = self.agent()?.check(&self.check, None, timeout).await;
+        check.ok().flatten().map(|check| check.node)
+    }
+
+    /// Forgets where the service is, because its node is no more.
+    pub(super) fn forget(&self) {
+        self.remember(None);
+    }
+
+    /// Registers with an agent that was never asked, and keeps to it if its node is the right one.
+    async fn settle(
+        &self,
+        agent: &Client,
+        leads: bool,
+        home: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Option<String>, Failure> {
+        self.register_with(agent, leads, deadline).await?;
+        let check = agent.check(&self.check, None, deadline.left()).await?;
+        let node = check.map(|check| check.node);
+        if let (Some(home), Some(node)) = (home, &node)
+            && home != node
+        {
+            agent
+                .deregister_service(&self.service, deadline.left())
+                .await?;
+            return Err(error::unavailable(
+                &format!("register service '{}'", self.service),
+                &format!("this is the agent of node '{node}', and the session is of node '{home}'"),
+            ));
+        }
+        self.remember(Some(agent.clone()));
+        Ok(node)
+    }
+
+    async fn register_with(
+        &self,
+        agent: &Client,
+        leads: bool,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let service = NewService {
+            id: &self.service,
+            name: NAME,
+            tag: if leads { "leader" } else { "standby" },
+            check: &self.check,
+            notes: NOTES,
+            ttl: self.ttl,
+            abandoned_after: ABANDONED_AFTER,
+        };
+        agent.register_service(service, deadline.left()).await?;
+        agent.pass_check(&self.check, deadline.left()).await
+    }
+
+    fn agent(&self) -> Option<Client> {
+        self.agent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn remember(&self, agent: Option<Client>) {
+        *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = agent;
+    }
+}

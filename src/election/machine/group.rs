@@ -1,0 +1,277 @@
+//! Pure: the others who would lead, and standing as one who would.
+//!
+//! What is known of them is a hint: a handover checks its successor in the same commit, and whoever gets
+//! the lock proves that before it leads.
+
+use std::collections::BTreeMap;
+
+use super::attempt::Attempt;
+use super::member::{WATCH_PACE, WATCH_TIMEOUT};
+use super::{CALL_TIMEOUT, Core, DeadlineReason};
+use crate::election::backoff::{Backoff, jitter};
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId, Successor};
+use crate::election::candidate::{Candidate, GroupRead, Request};
+use crate::election::health::Health;
+use crate::election::status::{Doing, Feature};
+use crate::election::time::Timestamp;
+
+use std::time::Duration;
+
+/// How soon an entry that another session still holds is tried for again.
+const ENTRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What was last seen below the trigger key.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    candidates: Vec<Candidate>,
+    /// When each was first seen, by its session.
+    since: BTreeMap<SessionId, Timestamp>,
+    request: Option<Request>,
+}
+
+impl Group {
+    fn update(&mut self, now: Timestamp, read: GroupRead) {
+        let GroupRead {
+            candidates,
+            request,
+            index: _,
+        } = read;
+        let since = |candidate: &Candidate| {
+            let session = candidate.session.clone();
+            let since = self.since.get(&session).copied().unwrap_or(now);
+            (session, since)
+        };
+        self.since = candidates.iter().map(since).collect();
+        self.candidates = candidates;
+        self.request = request;
+    }
+
+    pub(super) fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
+    }
+
+    /// All but the one with this session.
+    pub(super) fn others(&self, own: &SessionId) -> impl Iterator<Item = &Candidate> {
+        self.candidates
+            .iter()
+            .filter(move |candidate| candidate.session != *own)
+    }
+
+    pub(super) fn by_session(&self, session: &SessionId) -> Option<&Candidate> {
+        self.candidates
+            .iter()
+            .find(|candidate| candidate.session == *session)
+    }
+
+    /// Who should get the lock from `own`: the one of this name, or the best, and of equals the one that
+    /// has been there for longest.
+    pub(super) fn successor(&self, own: &SessionId, to: Option<&str>) -> Option<Successor> {
+        let best = self
+            .others(own)
+            .filter(|candidate| to.is_none_or(|to| candidate.value == to))
+            .min_by_key(|candidate| {
+                let since = self.since.get(&candidate.session);
+                (-i64::from(candidate.priority), since, &candidate.value)
+            })?;
+        Some(Successor {
+            session: best.session.clone(),
+            value: best.value.clone(),
+        })
+    }
+
+    /// How many are better than one of this priority.
+    pub(super) fn better(&self, own: &SessionId, priority: i32) -> u32 {
+        let better = self
+            .others(own)
+            .filter(|candidate| candidate.priority > priority);
+        better.count().try_into().unwrap_or(u32::MAX)
+    }
+
+    /// The best of those that are better than one of this priority, and since when it has been there.
+    pub(super) fn challenger(
+        &self,
+        own: &SessionId,
+        priority: i32,
+    ) -> Option<(&Candidate, Timestamp)> {
+        self.others(own)
+            .filter(|candidate| candidate.priority > priority)
+            .filter_map(|candidate| Some((candidate, *self.since.get(&candidate.session)?)))
+            .min_by_key(|(candidate, since)| (*since, -i64::from(candidate.priority)))
+    }
+}
+
+/// One session's entry among the candidates, and its open `?stale` read of all of them.
+#[derive(Debug)]
+pub(super) struct Standing {
+    watch: Attempt,
+    backoff: Backoff,
+    index: u64,
+    entry: Attempt,
+    /// What the request for the entry that is under way asks for.
+    asked: Option<bool>,
+    entry_backoff: Backoff,
+    /// The session holds its entry, as far as we know.
+    pub(super) registered: bool,
+}
+
+impl Standing {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            watch: Attempt::Due(now),
+            backoff: Backoff::default(),
+            index: 0,
+            entry: Attempt::Due(now),
+            asked: None,
+            entry_backoff: Backoff::default(),
+            registered: false,
+        }
+    }
+
+    pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
+        if !core.has_candidates() {
+            return;
+        }
+        into.extend(self.watch.deadline(DeadlineReason::Retry));
+        if core.stands() != self.registered {
+            into.extend(self.entry.deadline(DeadlineReason::Retry));
+        }
+    }
+
+    pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
+        if !core.has_candidates() {
+            return;
+        }
+        let index = self.index;
+        self.watch
+            .send_if_due(core, now, WATCH_TIMEOUT, || Call::WatchGroup { index });
+        let stands = core.stands();
+        if stands != self.registered
+            && let Attempt::Due(_) = self.entry
+        {
+            self.entry.send_if_due(core, now, CALL_TIMEOUT, || {
+                if stands {
+                    Call::Register(own.clone())
+                } else {
+                    Call::Unregister(own.clone())
+                }
+            });
+            if let Attempt::Sent(_) = self.entry {
+                self.asked = Some(stands);
+            }
+        }
+    }
+
+    /// Returns whether `op` was one of its requests.
+    pub(super) fn completed(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        op: OpId,
+        own: &SessionId,
+        result: &Result<Answer, Failure>,
+    ) -> bool {
+        if let Some(sent) = self.watch.answered_by(op) {
+            self.watched(core, now, sent.issued_at, own, result);
+        } else if self.entry.answered_by(op).is_some() {
+            core.note(Doing::Standing, result);
+            self.entry_changed(core, now, result);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn watched(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        sent_at: Timestamp,
+        own: &SessionId,
+        result: &Result<Answer, Failure>,
+    ) {
+        let read = match result {
+            Ok(Answer::Group(read)) => read.clone(),
+            Err(failure) if failure.is_final() => {
+                core.lose(Feature::Candidates, failure);
+                return;
+            }
+            Ok(_) | Err(_) => {
+                self.watch = Attempt::Due(now + self.backoff.next(&mut core.rng));
+                return;
+            }
+        };
+        self.backoff.reset();
+        // Where there is nothing, every write to any other key wakes the watch.
+        let at_once = read.index > self.index && !read.candidates.is_empty();
+        self.index = read.index.max(1);
+        self.watch = Attempt::Due(if at_once { now } else { sent_at + WATCH_PACE });
+        for candidate in &read.candidates {
+            core.others_lock_delay = core.others_lock_delay.max(candidate.lock_delay);
+        }
+        core.group.update(now, read);
+        if core.group.by_session(own).is_none() {
+            // Somebody deleted it, or this read is older than it: to write it again does no harm.
+            self.registered = false;
+        }
+    }
+
+    fn entry_changed(&mut self, core: &mut Core, now: Timestamp, result: &Result<Answer, Failure>) {
+        let asked = self.asked.take().unwrap_or_default();
+        let pause = match result {
+            Ok(_) => {
+                self.entry_backoff.reset();
+                self.registered = asked;
+                Duration::ZERO
+            }
+            Err(failure) => match failure.kind {
+                FailureKind::Denied | FailureKind::Refused => {
+                    core.lose(Feature::Candidates, failure);
+                    Duration::ZERO
+                }
+                // It is not there, which is what was asked for; or another session has it, until it dies.
+                FailureKind::Changed if !asked => {
+                    self.registered = false;
+                    Duration::ZERO
+                }
+                FailureKind::Held | FailureKind::LockDelayed | FailureKind::Changed => {
+                    jitter(ENTRY_PAUSE, &mut core.rng)
+                }
+                FailureKind::SessionGone
+                | FailureKind::CheckMissing
+                | FailureKind::CheckCritical
+                | FailureKind::Unavailable => self.entry_backoff.next(&mut core.rng),
+            },
+        };
+        self.entry = Attempt::Due(now + pause);
+    }
+}
+
+impl Core {
+    pub(super) fn has_candidates(&self) -> bool {
+        self.params.options.candidates && !self.lost.contains_key(&Feature::Candidates)
+    }
+
+    /// Whether this host is fit to lead.
+    pub(super) fn may_lead(&self) -> bool {
+        self.health == Health::Good && self.blocker().is_none()
+    }
+
+    /// Whether this host should be found among the candidates.
+    pub(super) fn stands(&self) -> bool {
+        !self.stopping && self.may_lead()
+    }
+
+    /// Does without a feature from now on.
+    pub(super) fn lose(&mut self, feature: Feature, failure: &Failure) {
+        self.lost
+            .entry(feature)
+            .or_insert_with(|| failure.message.clone());
+    }
+}
+
+impl Failure {
+    /// Whether to ask again is of no use.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self.kind, FailureKind::Denied | FailureKind::Refused)
+    }
+}

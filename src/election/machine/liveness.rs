@@ -1,0 +1,103 @@
+//! Pure: a check in Consul that passes only as long as this machine gets proofs, so that a daemon that
+//! is killed or frozen is missed sooner than its session's TTL would tell.
+//!
+//! It is passed when a renewal or a confirm has been answered, and by no timer: who does not reach Consul,
+//! or does not run, does not pass it.
+
+use std::time::Duration;
+
+use super::{CALL_TIMEOUT, Core};
+use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending};
+use crate::election::status::{Doing, Feature};
+use crate::election::time::Timestamp;
+
+#[derive(Debug, Default)]
+pub(super) struct Liveness {
+    /// What the agent was last told of us: whether we lead. `None` where it knows nothing of us.
+    told: Option<bool>,
+    fed_at: Option<Timestamp>,
+    /// The request under way, and whether we lead if it says that.
+    under_way: Option<(Pending, Option<bool>)>,
+    proven: bool,
+}
+
+impl Liveness {
+    /// Takes in that the agent has just been told that we stand by.
+    pub(super) fn registered(&mut self, at: Timestamp) {
+        self.told = Some(false);
+        self.fed_at = Some(at);
+    }
+
+    /// Takes in that the agent may not know the check any more.
+    pub(super) fn forget(&mut self) {
+        self.told = None;
+    }
+
+    pub(super) fn is_registered(&self) -> bool {
+        self.told.is_some()
+    }
+}
+
+impl Core {
+    /// The TTL of the check, if there is one.
+    pub(super) fn liveness_ttl(&self) -> Option<Duration> {
+        let ttl = self.params.options.liveness_ttl?;
+        (!self.lost.contains_key(&Feature::Liveness)).then_some(ttl)
+    }
+
+    /// Takes in that Consul has just answered a renewal or a confirm.
+    pub(super) fn proven_alive(&mut self) {
+        self.liveness.proven = true;
+    }
+
+    /// Passes the check if there was a proof, and the last time was long enough ago.
+    pub(super) fn feed(&mut self, now: Timestamp, leads: bool) {
+        let proven = std::mem::take(&mut self.liveness.proven);
+        let Some(ttl) = self.liveness_ttl() else {
+            return;
+        };
+        let interval = self.params.terms.feed_interval(ttl);
+        let wrong = self.liveness.told != Some(leads);
+        let due = self.liveness.fed_at.is_none_or(|at| now >= at + interval);
+        if !proven || !(due || wrong) || self.liveness.under_way.is_some() {
+            return;
+        }
+        let call = if wrong {
+            Call::RegisterService { leads }
+        } else {
+            Call::Feed
+        };
+        self.liveness.fed_at = Some(now);
+        let pending = self.call(now, CALL_TIMEOUT / 2, call);
+        self.liveness.under_way = Some((pending, wrong.then_some(leads)));
+    }
+
+    /// Returns whether `op` was one of its requests.
+    pub(super) fn fed(&mut self, op: OpId, result: &Result<Answer, Failure>) -> bool {
+        let Some((_, told)) = self
+            .liveness
+            .under_way
+            .take_if(|(pending, _)| pending.op == op)
+        else {
+            return false;
+        };
+        self.note(Doing::Living, result);
+        match result {
+            Ok(_) => self.liveness.told = told.or(self.liveness.told),
+            Err(failure) => match failure.kind {
+                FailureKind::Denied | FailureKind::Refused => {
+                    self.lose(Feature::Liveness, failure);
+                }
+                // The agent has been started anew, and does not know it.
+                FailureKind::CheckMissing => self.liveness.forget(),
+                FailureKind::CheckCritical
+                | FailureKind::SessionGone
+                | FailureKind::Held
+                | FailureKind::LockDelayed
+                | FailureKind::Changed
+                | FailureKind::Unavailable => self.liveness.fed_at = None,
+            },
+        }
+        true
+    }
+}

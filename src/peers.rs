@@ -1,0 +1,36 @@
+//! Driver: what hosts tell each other directly, over UDP.
+//!
+//! [`post`] has the socket, [`wire`] the datagrams, [`contact`] what this host publishes so that others
+//! can reach it, and [`own`] what that is made from.
+
+pub mod contact;
+pub mod own;
+pub mod post;
+pub mod wire;
+
+use std::future::{Future, pending};
+
+use crate::election::candidate::Contact;
+use crate::election::peer::Datagram;
+
+/// The other hosts, as far as one group goes.
+pub trait Peers: Send {
+    /// Says something to one host, at once or never.
+    fn send(&mut self, contact: &Contact, datagram: &Datagram);
+
+    /// Waits for what another host says to this one. It comes from whoever knows this host's secret,
+    /// but may be old: whether it was heard before is not looked at. Cancel safe.
+    fn heard(&mut self) -> impl Future<Output = Datagram> + Send;
+}
+
+/// Says nothing and hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Peers for Silent {
+    fn send(&mut self, _: &Contact, _: &Datagram) {}
+
+    async fn heard(&mut self) -> Datagram {
+        pending().await
+    }
+}

@@ -1,0 +1,226 @@
+//! Heartbeats over real sockets, on the loopback interface.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+use vip_elector::election::call::SessionId;
+use vip_elector::election::candidate::{Contact, Secret};
+use vip_elector::election::peer::{Datagram, Message};
+use vip_elector::peers::post::{Counts, Letterbox, Post};
+use vip_elector::peers::wire::Key;
+use vip_elector::peers::{Peers, Silent, own};
+
+/// Of real time; nothing here takes more than milliseconds of it.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A host with one letterbox.
+struct Host {
+    contact: Contact,
+    letterbox: Letterbox,
+    counts: Arc<Counts>,
+    post: Post,
+}
+
+impl Host {
+    async fn new() -> Self {
+        Self::at("127.0.0.1:0").await
+    }
+
+    /// Reached over IPv4, whatever it listens on.
+    async fn at(listen: &str) -> Self {
+        let mut post = Post::bind(listen.parse().unwrap()).await.unwrap();
+        let secret = own::fresh_secret().unwrap();
+        Self {
+            contact: Contact {
+                address: (Ipv4Addr::LOCALHOST, post.listen().port()).into(),
+                secret,
+            },
+            letterbox: post.open(&secret),
+            counts: post.counts(),
+            post,
+        }
+    }
+
+    fn deliver(self) -> (Contact, Letterbox, Arc<Counts>, JoinHandle<()>) {
+        let task = tokio::spawn(self.post.deliver());
+        (self.contact, self.letterbox, self.counts, task)
+    }
+}
+
+fn heartbeat(sequence: u64) -> Datagram {
+    Datagram {
+        from: SessionId::new("01234567-89ab-cdef-0123-456789abcdef"),
+        leader: SessionId::new("01234567-89ab-cdef-0123-456789abcdef"),
+        sequence,
+        message: Message::Heartbeat {
+            patience: Duration::from_millis(300),
+        },
+    }
+}
+
+async fn soon<T>(awaited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, awaited).await.unwrap()
+}
+
+/// Lets the others run until so much has been refused; returns how often they had their turn.
+async fn refused(counts: &Counts, expected: u64) -> u64 {
+    soon(async {
+        let mut turns = 0;
+        while counts.refused() < expected {
+            tokio::task::yield_now().await;
+            turns += 1;
+        }
+        turns
+    })
+    .await
+}
+
+/// What somebody sends who does not know the secret, and has seen a datagram.
+fn forged(key: &Key, number: u64) -> Vec<u8> {
+    let mut bytes = key.seal(&heartbeat(number)).unwrap().to_vec();
+    match number % 4 {
+        0 => bytes[60] ^= 1,
+        1 => bytes.push(0),
+        2 => bytes.truncate(105),
+        _ => bytes = vec![0; 1400],
+    }
+    bytes
+}
+
+fn attacker(target: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(target).unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn what_one_host_says_the_other_one_hears() {
+    let (one, mut one_box, one_counts, _) = Host::new().await.deliver();
+    let (other, mut other_box, other_counts, _) = Host::at("[::]:0").await.deliver();
+    one_box.send(&other, &heartbeat(1));
+    assert_eq!(soon(other_box.heard()).await, heartbeat(1));
+    other_box.send(&one, &heartbeat(2));
+    assert_eq!(soon(one_box.heard()).await, heartbeat(2));
+    for counts in [one_counts, other_counts] {
+        assert_eq!((counts.sent(), counts.heard()), (1, 1));
+        assert_eq!((counts.unsent(), counts.refused()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn each_group_hears_what_is_said_to_it() {
+    let mut host = Host::new().await;
+    let secret = own::fresh_secret().unwrap();
+    let mut second = host.post.open(&secret);
+    let (first_contact, mut first, _, _) = host.deliver();
+    let second_contact = Contact {
+        secret,
+        ..first_contact
+    };
+    first.send(&second_contact, &heartbeat(2));
+    second.send(&first_contact, &heartbeat(1));
+    assert_eq!(soon(first.heard()).await, heartbeat(1));
+    assert_eq!(soon(second.heard()).await, heartbeat(2));
+    assert_eq!(first.heard().now_or_never(), None);
+    assert_eq!(second.heard().now_or_never(), None);
+}
+
+#[tokio::test]
+async fn a_flood_costs_its_reading() {
+    let (_, mut sender, _, _) = Host::new().await.deliver();
+    let (contact, mut letterbox, counts, _) = Host::new().await.deliver();
+    let (attacker, key) = (attacker(contact.address), Key::new(&contact.secret));
+    sender.send(&contact, &heartbeat(1));
+    // No more at a time than the kernel has room for: what it drops, nobody here could refuse.
+    for number in 0..10_000 {
+        attacker.send(&forged(&key, number)).unwrap();
+        if number % 50 == 49 {
+            refused(&counts, number + 1).await;
+        }
+    }
+    sender.send(&contact, &heartbeat(2));
+    assert_eq!(soon(letterbox.heard()).await, heartbeat(1));
+    assert_eq!(soon(letterbox.heard()).await, heartbeat(2));
+    assert_eq!(letterbox.heard().now_or_never(), None);
+    assert_eq!((counts.heard(), counts.refused()), (2, 10_000));
+}
+
+#[tokio::test]
+async fn others_have_their_turn_during_a_flood() {
+    let host = Host::new().await;
+    let (attacker, key) = (
+        attacker(host.contact.address),
+        Key::new(&host.contact.secret),
+    );
+    // All of it is there before anybody reads.
+    for number in 0..100 {
+        attacker.send(&forged(&key, 4 * number)).unwrap();
+    }
+    let (_, _, counts, _) = host.deliver();
+    let turns = refused(&counts, 100).await;
+    assert!(turns >= 4, "the others ran {turns} times");
+}
+
+#[tokio::test]
+async fn a_full_letterbox_keeps_the_newest() {
+    let (_, mut sender, _, _) = Host::new().await.deliver();
+    let (contact, mut letterbox, counts, _) = Host::new().await.deliver();
+    for number in 1..=100 {
+        sender.send(&contact, &heartbeat(number));
+        soon(async {
+            while counts.heard() < number {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    for number in 37..=100 {
+        assert_eq!(letterbox.heard().now_or_never(), Some(heartbeat(number)));
+    }
+    assert_eq!(letterbox.heard().now_or_never(), None);
+    assert_eq!((counts.heard(), counts.overrun()), (100, 36));
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_counted() {
+    let (contact, mut letterbox, counts, _) = Host::new().await.deliver();
+    let mut nameless = heartbeat(1);
+    nameless.leader = SessionId::new("not a uuid");
+    letterbox.send(&contact, &nameless);
+    let other_family = Contact {
+        address: "[::1]:9".parse().unwrap(),
+        ..contact
+    };
+    letterbox.send(&other_family, &heartbeat(2));
+    assert_eq!((counts.sent(), counts.unsent()), (0, 2));
+}
+
+#[tokio::test]
+async fn without_a_post_nothing_is_heard() {
+    let (_, mut letterbox, _, delivering) = Host::new().await.deliver();
+    delivering.abort();
+    assert!(delivering.await.unwrap_err().is_cancelled());
+    assert_eq!(letterbox.heard().now_or_never(), None);
+
+    let contact = Contact {
+        address: "127.0.0.1:9".parse().unwrap(),
+        secret: Secret([0; 32]),
+    };
+    Silent.send(&contact, &heartbeat(1));
+    assert_eq!(Silent.heard().now_or_never(), None);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let taken = Host::new().await.contact.address;
+    let _holder = UdpSocket::bind(taken).unwrap();
+    let error = Post::bind(taken).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("listening for other hosts on udp {taken}")
+    );
+}
