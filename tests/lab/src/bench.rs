@@ -65,18 +65,22 @@ pub(super) struct Arguments {
 
 /// What is below the list of options.
 pub(super) const HELP: &str = "\
-Three virtual hosts, each with a Consul server, and a client that asks the virtual IP every
-millisecond who it is. All faults of a stack are done in one cluster. Takeover: from the fault to the
-first answer of another host. Outage: the longest time without an answer. Overlap: how long more than
-one living host had the address. The floor is measured in the same cluster: a bare client writes, a
-bare client elsewhere wakes.
+Three virtual hosts, each with a Consul server, and a client that asks the virtual IP every \
+millisecond who it is. All faults of a stack are done in one cluster, to the host that has the address.
 
-To try it (2 minutes):       cargo lab bench --runs 2 --faults stop,crash --stacks ours
-Memory, CPU and requests:    cargo lab bench --runs 0 --weight --peers
-Everything (hours):          cargo lab bench --peers --weight
+Takeover: from the fault to the first answer of another host. Outage: the longest time without an \
+answer. Overlap: how long more than one living host had the address. Floor: what one commit and one \
+wake-up take in the same cluster, by the quicker of two ways to watch a key.
 
-keepalived is used if it is installed (apt-get install keepalived); vip-manager 1.0.1 is fetched into
-the lab's cache if it is not there.";
+To try it (2 minutes):
+  cargo lab bench --runs 2 --faults stop,crash --stacks ours
+Memory, processor time and requests:
+  cargo lab bench --runs 0 --weight --peers
+Everything (hours), on a machine that does nothing else:
+  cargo lab bench --peers --weight
+
+keepalived takes part if it is installed (apt-get install keepalived); vip-manager 1.0.1 is fetched \
+into the lab's cache where it is not there yet.";
 
 /// Measures; returns whether all of ours was measured, and never two of its hosts had the address.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
