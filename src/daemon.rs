@@ -1,6 +1,7 @@
 //! Wires the parts of a running daemon together, and takes them down in order.
 
 mod member;
+mod neighbours;
 
 use std::io;
 use std::sync::Arc;
@@ -14,9 +15,12 @@ use tracing::{error, info, warn};
 use vip_netlink::Netlink;
 
 use self::member::Member;
-use crate::config::{Config, Group, KernelLease, Session};
+use self::neighbours::Neighbours;
+use crate::config::{CheckMode, Config, Group, KernelLease, Session};
 use crate::consul::{self, Binding, BuildError, Client};
+use crate::election::health::Health;
 use crate::election::lease::Terms;
+use crate::election::machine::Options;
 use crate::logging::Chain;
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
@@ -102,12 +106,17 @@ async fn supervise(config: &Config) -> Result<(), Error> {
         true => Some(Arc::new(Netlink::open().map_err(Error::Netlink)?)),
         false => None,
     };
+    let mut neighbours = Neighbours::open(config).await;
     let (stop, stopping) = watch::channel(false);
     let mut groups = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
+        let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
+        let bound = config.session.check_mode == CheckMode::Session;
         let member = Member {
             group: group.clone(),
             terms: terms(config),
+            options: options(config),
+            peers,
             consul: Binding::new(
                 client.clone(),
                 consul::Terms {
@@ -115,10 +124,10 @@ async fn supervise(config: &Config) -> Result<(), Error> {
                     value: group.trigger_value.clone(),
                     ttl: config.session.ttl,
                     lock_delay: config.session.lock_delay,
-                    check_id: config.session.check_id.clone(),
-                    priority: 0,
-                    contact: None,
-                    liveness_ttl: None,
+                    check_id: config.session.check_id.clone().filter(|_| bound),
+                    priority: config.priority,
+                    contact,
+                    liveness_ttl: config.liveness_ttl,
                 },
             ),
             memory: match &lock {
@@ -142,6 +151,10 @@ async fn supervise(config: &Config) -> Result<(), Error> {
             let _alone = lock;
             member.run().await
         });
+    }
+    let mut post = JoinSet::new();
+    if let Some(delivering) = neighbours.deliver() {
+        post.spawn(delivering);
     }
     let mut ended = Ok(());
     let too_long = too_long(stopping.clone());
@@ -202,6 +215,17 @@ fn terms(config: &Config) -> Terms {
     }
 }
 
+fn options(config: &Config) -> Options {
+    Options {
+        candidates: true,
+        priority: config.priority,
+        preempt_after: config.preempt_after,
+        liveness_ttl: config.liveness_ttl,
+        peer_interval: config.peers.map(|peers| peers.interval),
+        health: Health::Good,
+    }
+}
+
 /// A session that was made for something else is not adopted, and an address that went with it is taken
 /// off, or ends by itself, while the old lock-delay runs.
 fn session_file(
@@ -216,10 +240,12 @@ fn session_file(
         check_mode,
     } = &config.session;
     let vip = group.vip.as_ref().map(|vip| (vip.address, &vip.interface));
-    let kernel_lease = config.kernel_lease.name();
     let terms = format!(
-        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} check-mode={} vip={vip:?} kernel-lease={kernel_lease}",
-        check_mode.name()
+        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} check-mode={} vip={vip:?} \
+         kernel-lease={} liveness-ttl={:?}",
+        check_mode.name(),
+        config.kernel_lease.name(),
+        config.liveness_ttl
     );
     SessionFile::of(directory, group.name(), &group.trigger_value, terms)
         .map_err(setup("the record of the session"))

@@ -11,6 +11,7 @@ pub mod consul;
 pub mod daemon;
 pub mod driver;
 pub mod election;
+pub mod health;
 pub mod logging;
 pub mod peers;
 pub mod privileges;

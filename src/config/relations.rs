@@ -11,8 +11,7 @@ use super::process::Process;
 use super::report::{Caution, Fault, Findings};
 use super::takeover::Takeover;
 use super::{CheckMode, KernelLease, Session};
-use crate::election::lease::{KernelLifetime, Lease, STRICT_LOCK_DELAY, Terms};
-use crate::election::time::Timestamp;
+use crate::election::lease::{STRICT_LOCK_DELAY, Terms};
 
 // What Consul takes: <https://developer.hashicorp.com/consul/api-docs/session>.
 const MIN_TTL: Duration = Duration::from_secs(10);
@@ -104,7 +103,7 @@ fn check_liveness(process: &Process, takeover: &Takeover, findings: &mut Finding
     let lease = process.kernel_lease.as_ref().map(|lease| lease.value);
     let managed = process.manage_vip.as_ref().is_some_and(|vip| vip.value);
     let by_kernel = managed && lease == Some(KernelLease::Auto);
-    let least = least_liveness_ttl(Terms::managed(lock_delay, ttl));
+    let least = Terms::managed(lock_delay, ttl).least_liveness_ttl();
     let half = Go(ttl / 2);
     if value.is_zero() {
         return;
@@ -147,16 +146,4 @@ fn same<'a, T: PartialEq>(
 
 fn shown(time: &Sourced<Time>) -> Written {
     time.means(time.value.text.clone())
-}
-
-/// Returns how long the session must outlive a dead daemon's last word, so that the kernel has taken the
-/// address away when the lock-delay after it is over.
-fn least_liveness_ttl(terms: Terms) -> Duration {
-    let start = Timestamp::ZERO;
-    match Lease::new(terms, start).kernel_lifetime(start) {
-        Some(KernelLifetime::Seconds(seconds)) => {
-            Duration::from_secs(seconds + 2).saturating_sub(terms.lock_delay())
-        }
-        Some(KernelLifetime::Unlimited) | None => Duration::ZERO,
-    }
 }

@@ -1,9 +1,10 @@
 //! Pure: how to reach Consul, as the configuration says.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 /// Where one Consul agent listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,20 @@ pub enum Endpoint {
     Http(Url),
     /// `unix:///path/to/socket`.
     Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// Returns its IP address, where it is written as one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Http(url) => match url.host()? {
+                Host::Ipv4(v4) => Some(v4.into()),
+                Host::Ipv6(v6) => Some(v6.into()),
+                Host::Domain(_) => None,
+            },
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// Everything needed to talk to Consul.

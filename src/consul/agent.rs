@@ -34,6 +34,8 @@ pub struct Check {
     pub state: CheckState,
     /// What the check printed last.
     pub output: String,
+    /// What people wrote about it: of maintenance, the reason.
+    pub notes: String,
 }
 
 /// The checks of a node, as one read shows them.
@@ -190,6 +192,8 @@ struct WireCheck {
     node: String,
     status: CheckState,
     output: String,
+    #[serde(default)]
+    notes: String,
     #[serde(rename = "ServiceID")]
     service_id: String,
 }
@@ -202,6 +206,7 @@ impl From<WireCheck> for Check {
             service: Some(wire.service_id).filter(|id| !id.is_empty()),
             state: wire.status,
             output: wire.output,
+            notes: wire.notes,
         }
     }
 }

@@ -102,8 +102,9 @@ fn body(new: NewService<'_>) -> serde_json::Result<Vec<u8>> {
             name: new.name,
             notes: new.notes,
             ttl: format!("{}ms", new.ttl.as_millis()),
-            // Else the servers may hear of it as critical first, and end a session that is bound to
-            // it: one that outlived the agent's memory.
+            // Else the servers hear of it as critical first, which ends a session that is bound to it
+            // where the agent has forgotten the service and the servers have not (Consul 1.8.7:
+            // always; with it, never).
             status: "passing",
             deregister_critical_service_after: format!("{}ms", new.abandoned_after.as_millis()),
         },

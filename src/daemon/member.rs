@@ -19,7 +19,7 @@ use crate::election::lease::Terms;
 use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
-use crate::peers::Silent;
+use crate::peers::post::Letterbox;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::vip::kernel::LinkKernel;
@@ -29,6 +29,8 @@ use crate::vip::task;
 pub(super) struct Member {
     pub(super) group: Group,
     pub(super) terms: Terms,
+    pub(super) options: Options,
+    pub(super) peers: Option<Letterbox>,
     pub(super) consul: Binding,
     pub(super) memory: Option<SessionFile>,
     pub(super) address_file: AddressFile,
@@ -41,6 +43,8 @@ impl Member {
         let Self {
             group,
             terms,
+            options,
+            peers,
             consul,
             memory,
             address_file,
@@ -55,7 +59,7 @@ impl Member {
             terms,
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
-            options: Options::default(),
+            options,
             before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();
@@ -83,7 +87,7 @@ impl Member {
             clock: clock()?,
             memory,
             link,
-            peers: Silent,
+            peers,
             health: watch::channel(Health::Good).1,
             stop: stopping,
         };

@@ -81,7 +81,9 @@ impl Agent {
         // A server in development mode leads in a fraction of a second; a client has no such mode, nor
         // has a server among others.
         let mode = if config["server"] == false || config["bootstrap_expect"].is_u64() {
-            config["data_dir"] = json!(directory.path().join("data"));
+            if config["data_dir"].is_null() {
+                config["data_dir"] = json!(directory.path().join("data"));
+            }
             None
         } else {
             Some("-dev")

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use serde_json::json;
 use vip_elector::consul::WATCH_TIMEOUT;
+use vip_elector::consul::agent::CheckState;
 use vip_elector::election::call::{Answer, Call, Entry, FailureKind, LOCK_FLAG, SessionId};
 
 use crate::agent::{Agent, GENEROUS, eventually};
@@ -37,6 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_watch_returns_when_its_wait_is_over,
         ),
         trial("the_agent_says_who_it_is", the_agent_says_who_it_is),
+        trial("a_node_s_checks_are_watched", a_node_s_checks_are_watched),
     ]
 }
 
@@ -423,6 +425,72 @@ async fn the_agent_says_who_it_is() {
         said.version
     );
     assert_eq!(said.session_ttl_min.as_deref(), Some("0s"));
+
+    // By whatever shows it: nothing is registered with this agent, and then something is.
+    assert_eq!(client.own_node(GENEROUS).await.unwrap(), "n1");
+    agent.ask(
+        "PUT",
+        "agent/check/register",
+        r#"{"ID":"c","Name":"n","TTL":"1h"}"#,
+    );
+    assert_eq!(client.own_node(GENEROUS).await.unwrap(), "n1");
+}
+
+async fn a_node_s_checks_are_watched() {
+    let agent = Agent::server();
+    let client = vip_elector::consul::Client::new(&access(&[agent.url()])).unwrap();
+    let watch = |node: &'static str, index| {
+        let client = client.clone();
+        async move {
+            let wait = Duration::from_secs(10);
+            client
+                .node_checks(node, index, wait, GENEROUS)
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(watch("nobody", 0).await.checks, []);
+    let mut seen = watch("n1", 0).await;
+    for (path, body, state) in [
+        (
+            "agent/service/register",
+            r#"{"Name":"s","Check":{"CheckID":"of-s","TTL":"1h"}}"#,
+            CheckState::Critical,
+        ),
+        (
+            "agent/check/warn/of-s?note=so%20so",
+            "",
+            CheckState::Warning,
+        ),
+        ("agent/check/pass/of-s", "", CheckState::Passing),
+    ] {
+        let started = Instant::now();
+        let (woken, _) = tokio::join!(watch("n1", seen.index), async {
+            tokio::task::yield_now().await;
+            agent.ask("PUT", path, body)
+        });
+        seen = woken;
+        // The service comes before its check.
+        while seen
+            .checks
+            .iter()
+            .find(|check| check.id == "of-s")
+            .map(|check| check.state)
+            != Some(state)
+        {
+            assert!(started.elapsed() < GENEROUS, "{seen:?}");
+            seen = watch("n1", seen.index).await;
+        }
+        let check = seen.checks.iter().find(|check| check.id == "of-s").unwrap();
+        assert_eq!(
+            (check.node.as_str(), check.service.as_deref()),
+            ("n1", Some("s"))
+        );
+        assert!(
+            state != CheckState::Warning || check.output == "so so",
+            "{check:?}"
+        );
+    }
 }
 
 fn in_catalog(agent: &Agent, check: &str, state: &str) {

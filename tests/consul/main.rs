@@ -5,9 +5,11 @@
 )]
 
 mod agent;
+mod candidates;
 mod conformance;
 mod election;
 mod failover;
+mod liveness;
 mod security;
 
 use std::future::Future;
@@ -28,6 +30,8 @@ pub(crate) const KEY: &str = "service/pg cluster/leader";
 fn main() -> ExitCode {
     let trials = [
         election::trials(),
+        candidates::trials(),
+        liveness::trials(),
         failover::trials(),
         security::trials(),
         conformance::trials(),
@@ -75,15 +79,13 @@ impl Host {
         check_id: Option<&str>,
     ) -> Self {
         let terms = Terms {
-            key: KEY.to_owned(),
-            value: value.to_owned(),
-            ttl: Duration::from_secs(10),
-            lock_delay,
             check_id: check_id.map(String::from),
-            priority: 0,
-            contact: None,
-            liveness_ttl: None,
+            ..terms(value, lock_delay)
         };
+        Self::of(access, terms)
+    }
+
+    pub(crate) fn of(access: &Access, terms: Terms) -> Self {
         let client = Client::new(access).unwrap();
         Self {
             binding: Binding::new(client.clone(), terms),
@@ -159,6 +161,20 @@ impl Host {
             index,
         })
         .await;
+    }
+}
+
+/// The least that a host wants.
+pub(crate) fn terms(value: &str, lock_delay: Duration) -> Terms {
+    Terms {
+        key: KEY.to_owned(),
+        value: value.to_owned(),
+        ttl: Duration::from_secs(10),
+        lock_delay,
+        check_id: None,
+        priority: 0,
+        contact: None,
+        liveness_ttl: None,
     }
 }
 

@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use vip_elector::consul::access::{Access, Identity};
-use vip_elector::consul::{Client, WATCH_TIMEOUT};
-use vip_elector::election::call::{Answer, Call, FailureKind, SessionId};
+use vip_elector::consul::{Client, Terms, WATCH_TIMEOUT};
+use vip_elector::election::call::{Answer, Call, FailureKind, SessionId, Successor};
 
 use crate::agent::{Agent, GENEROUS, Ports, eventually, tls_tool};
 use crate::{Host, KEY, access, trial};
@@ -26,6 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "the_documented_policy_is_enough",
             the_documented_policy_is_enough,
+        ),
+        trial(
+            "an_old_policy_is_enough_for_an_election",
+            an_old_policy_is_enough,
         ),
     ]
 }
@@ -116,6 +120,7 @@ async fn an_acl_denies() {
             Call::Read,
             Call::Watch { index: 1 },
             Call::MarkVacant,
+            Call::Register(id.clone()),
             Call::Acquire {
                 session: id.clone(),
                 index: 7,
@@ -135,28 +140,7 @@ async fn an_acl_denies() {
 
 async fn the_documented_policy_is_enough() {
     let (agent, root) = acl_agent();
-    let policy = format!(
-        r#"key "{KEY}" {{ policy = "write" }}
-           session_prefix "" {{ policy = "write" }}
-           node_prefix "" {{ policy = "read" }}
-           service_prefix "" {{ policy = "read" }}"#
-    );
-    agent
-        .cli(
-            &root,
-            &[
-                "acl", "policy", "create", "-name", "elector", "-rules", &policy,
-            ],
-        )
-        .unwrap();
-    let token = token(
-        &agent
-            .cli(
-                &root,
-                &["acl", "token", "create", "-policy-name", "elector"],
-            )
-            .unwrap(),
-    );
+    let token = token_for(&agent, &root, "elector", &election_policy());
     let service = agent.path().join("service.json");
     let definition = json!({ "service": {
         "name": "vip-guard",
@@ -184,9 +168,7 @@ async fn the_documented_policy_is_enough() {
     let access = access(&[agent.url()]);
     let host = Host::with_check(&access, "host1", LOCK_DELAY, Some("vip-http"));
     host.fails(Call::Read, FailureKind::Denied).await;
-    host.client
-        .set_token(Some(&SecretString::from(token)))
-        .unwrap();
+    act_as(&host, &token);
 
     let session = host.session("one").await;
     assert_eq!(host.find("one").await, Some(session.clone()));
@@ -201,6 +183,118 @@ async fn the_documented_policy_is_enough() {
         .unwrap();
     host.done(crate::release(session.clone())).await;
     host.done(Call::DestroySession(session)).await;
+}
+
+/// Of what makes a takeover faster, each part is denied by itself, and the election goes on.
+async fn an_old_policy_is_enough() {
+    let (agent, root) = acl_agent();
+    let old = token_for(&agent, &root, "old", &election_policy());
+    let more = format!(
+        r#"{}
+           key_prefix "{KEY}/" {{ policy = "write" }}
+           service "vip-elector" {{ policy = "write" }}"#,
+        election_policy()
+    );
+    let new = token_for(&agent, &root, "new", &more);
+    let terms = Terms {
+        liveness_ttl: Some(Duration::from_secs(600)),
+        ..crate::terms("host1", LOCK_DELAY)
+    };
+    let host = Host::of(&access(&[agent.url()]), terms);
+
+    // What a newer policy allowed once is there, and must not be touched with the old one.
+    act_as(&host, &new);
+    host.done(Call::RegisterService { leads: false }).await;
+    let session = host.session("one").await;
+    host.lead(&session).await;
+    host.done(Call::Register(session.clone())).await;
+    act_as(&host, &old);
+    let register = Call::Register(session.clone());
+    let hand_over = Call::HandOver {
+        session: session.clone(),
+        registered: false,
+        successor: Successor {
+            session: session.clone(),
+            value: "host1".to_owned(),
+        },
+        request: None,
+    };
+    let release = Call::Release {
+        session: session.clone(),
+        registered: true,
+    };
+    let needs_keys = r#"needs key_prefix "<trigger key>/" { policy = "write" }"#;
+    let needs_service = r#"needs service "vip-elector" { policy = "write" }"#;
+    for (call, says) in [
+        (Call::RegisterService { leads: true }, needs_service),
+        (Call::Feed, needs_service),
+        (Call::DeregisterService, needs_service),
+        (register.clone(), needs_keys),
+        (Call::Unregister(session.clone()), needs_keys),
+        (Call::DropRequest { index: 1 }, needs_keys),
+        (hand_over.clone(), needs_keys),
+        (release, needs_keys),
+    ] {
+        let message = host.fails(call.clone(), FailureKind::Denied).await;
+        assert!(message.contains(says), "{call:?}: {message}");
+    }
+    // Before 1.11 Consul only hides what may not be read.
+    let watch = Call::WatchGroup { index: 0 };
+    match host.call(watch.clone()).await {
+        Ok(Answer::Group(read)) => assert_eq!(read.candidates, []),
+        other => assert_eq!(other.unwrap_err().kind, FailureKind::Denied),
+    }
+    act_as(&host, "");
+    let message = host
+        .fails(Call::Depose(session.clone()), FailureKind::Denied)
+        .await;
+    assert!(message.contains(r#"needs session_prefix """#), "{message}");
+
+    act_as(&host, &old);
+    assert_eq!(host.entry().await.session, Some(session.clone()));
+    host.done(crate::release(session.clone())).await;
+    host.lead(&session).await;
+
+    act_as(&host, &new);
+    match host.call(watch).await {
+        Ok(Answer::Group(read)) => assert_eq!(read.candidates.len(), 1),
+        other => panic!("{other:?}"),
+    }
+    host.done(hand_over).await;
+    host.done(Call::Feed).await;
+    host.done(Call::Unregister(session.clone())).await;
+    host.done(register).await;
+    host.done(Call::RegisterService { leads: true }).await;
+    host.done(Call::DeregisterService).await;
+    host.fails(Call::Feed, FailureKind::CheckMissing).await;
+    host.done(Call::DeregisterService).await;
+    host.done(Call::Depose(session.clone())).await;
+    host.done(Call::Depose(session)).await;
+    assert_eq!(host.read().await.entry, None);
+}
+
+/// What an election needs and nothing more.
+fn election_policy() -> String {
+    format!(
+        r#"key "{KEY}" {{ policy = "write" }}
+           session_prefix "" {{ policy = "write" }}
+           node_prefix "" {{ policy = "read" }}
+           service_prefix "" {{ policy = "read" }}"#
+    )
+}
+
+/// Makes a policy and a token of it.
+fn token_for(agent: &Agent, root: &str, name: &str, policy: &str) -> String {
+    let create = ["acl", "policy", "create", "-name", name, "-rules", policy];
+    agent.cli(root, &create).unwrap();
+    let create = ["acl", "token", "create", "-policy-name", name];
+    token(&agent.cli(root, &create).unwrap())
+}
+
+fn act_as(host: &Host, token: &str) {
+    host.client
+        .set_token(Some(&SecretString::from(token)))
+        .unwrap();
 }
 
 /// A private CA, a client certificate of it (SEC1 key), and another CA.

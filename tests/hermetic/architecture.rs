@@ -93,7 +93,7 @@ fn every_library_has_one_home() {
         "vip_netlink",
         &["src/vip/kernel.rs", "src/daemon", "src/logging.rs"],
     );
-    only("reqwest", &["src/consul"]);
+    only("reqwest", &["src/consul", "src/health/url.rs"]);
     only("anyhow", &["src/main.rs"]);
     only("caps", &["src/privileges.rs"]);
     only("serde_yaml", &["src/config"]);

@@ -14,7 +14,7 @@ use vip_elector::election::machine::{Options, Params};
 use vip_elector::election::note::Before;
 use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
-use vip_elector::peers::Silent;
+use vip_elector::peers::post::Letterbox;
 use vip_elector::vip::task;
 
 use self::memory::{Forgetful, MemoryConsul, MemoryKernel, PausedClock};
@@ -57,7 +57,7 @@ impl Host {
                 clock: PausedClock::new(),
                 memory: Forgetful,
                 link,
-                peers: Silent,
+                peers: None::<Letterbox>,
                 health: watch::channel(Health::Good).1,
                 stop: stopping,
             };

@@ -8,6 +8,7 @@ mod architecture;
 mod cli;
 mod config;
 mod driver;
+mod health;
 mod lines;
 mod peers;
 mod simulation;

@@ -10,6 +10,7 @@ mod daemon;
 mod endings;
 mod managed;
 mod remembered;
+mod takeover;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
         .chain(adoption::trials())
+        .chain(takeover::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())

@@ -101,7 +101,7 @@ impl Joining {
         core.note(Doing::Joining, &result);
         self.attempt = match result {
             Ok(Answer::Created(session)) => {
-                let renew_at = sent.issued_at + core.params.terms.ttl() / 3;
+                let renew_at = sent.issued_at + core.renewal_interval();
                 return Some(joined(core, now, session, renew_at));
             }
             Ok(Answer::Found(Some(session))) if self.leftover.is_some() => {

@@ -45,6 +45,15 @@ impl Core {
         (!self.lost.contains_key(&Feature::Liveness)).then_some(ttl)
     }
 
+    /// The time from one renewal of a session to the next, where nothing else proves that we live.
+    pub(super) fn renewal_interval(&self) -> Duration {
+        let third = self.params.terms.ttl() / 3;
+        let feeding = self
+            .liveness_ttl()
+            .map(|ttl| self.params.terms.feed_interval(ttl));
+        feeding.map_or(third, |feeding| third.min(feeding))
+    }
+
     /// Takes in that Consul has just answered a renewal or a confirm.
     pub(super) fn proven_alive(&mut self) {
         self.liveness.proven = true;

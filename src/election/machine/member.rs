@@ -260,10 +260,9 @@ impl Member {
 
     /// A leader's confirms are proofs of life as good as renewals.
     fn renewal_interval(&self, core: &Core) -> Duration {
-        let third = core.params.terms.ttl() / 3;
-        match (&self.part, core.liveness_ttl()) {
-            (Part::Standby(_), Some(ttl)) => third.min(core.params.terms.feed_interval(ttl)),
-            (Part::Standby(_), None) | (Part::Leading(_), _) => third,
+        match &self.part {
+            Part::Standby(_) => core.renewal_interval(),
+            Part::Leading(_) => core.params.terms.ttl() / 3,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The list: what the argument for the promise takes for granted of Consul.
 
 mod deaths;
+mod handovers;
 mod indexes;
 mod locks;
 mod sessions;
@@ -61,6 +62,11 @@ behaviours! {
         checks_fail_when_they_should
         a_handover_takes_one_commit
         the_most_telling_reason_counts;
+    handovers:
+        a_handover_is_all_or_nothing
+        the_dead_give_nothing
+        a_handover_delays_nobody
+        a_successor_must_be_a_candidate;
     indexes:
         a_missing_key_has_the_index_of_all_keys
         an_existing_key_has_an_index_of_its_own

@@ -32,6 +32,10 @@ pub(crate) enum Flaw {
     EndlessTtl,
     /// A transaction that fails in the middle leaves what it did until then.
     TornTransaction,
+    /// A transaction does not look at who holds a key.
+    BlindCheck,
+    /// A lock can be given up by who does not hold it.
+    UnlockByAnybody,
     /// A plain write takes the lock away.
     WriteUnlocks,
     /// The index of a missing key does not move.
@@ -43,7 +47,7 @@ impl Flaw {
     pub(crate) const SLOW: [Self; 3] = [Self::ShortLockDelay, Self::ShortTtl, Self::EndlessTtl];
 
     /// Every flaw, and the behaviour that is there to notice it.
-    pub(crate) const ALL: [(Self, Behaviour); 12] = [
+    pub(crate) const ALL: [(Self, Behaviour); 14] = [
         (Self::NoLockDelay, Behaviour::every_death_deletes_and_delays),
         (
             Self::ShortLockDelay,
@@ -78,6 +82,8 @@ impl Flaw {
             Behaviour::a_session_lives_for_its_ttl_and_no_more_than_twice,
         ),
         (Self::TornTransaction, Behaviour::all_or_nothing),
+        (Self::BlindCheck, Behaviour::a_successor_must_be_a_candidate),
+        (Self::UnlockByAnybody, Behaviour::the_dead_give_nothing),
         (
             Self::WriteUnlocks,
             Behaviour::a_plain_write_leaves_the_holder,
@@ -168,6 +174,8 @@ impl Consul for Broken {
             | Flaw::ShortTtl
             | Flaw::EndlessTtl
             | Flaw::TornTransaction
+            | Flaw::BlindCheck
+            | Flaw::UnlockByAnybody
             | Flaw::WriteUnlocks
             | Flaw::StillIndex => {}
         }
@@ -208,6 +216,24 @@ impl Consul for Broken {
             }
             (Flaw::TornTransaction, Command::Txn(operations)) if operations.len() > 1 => {
                 self.tear(operations).await
+            }
+            (Flaw::BlindCheck, Command::Txn(operations)) => {
+                let mut operations = operations.clone();
+                operations.retain(|operation| !matches!(operation, Op::CheckSession(..)));
+                self.model.write(&Command::Txn(operations)).await
+            }
+            (Flaw::UnlockByAnybody, Command::Txn(operations)) => {
+                let mut operations = operations.clone();
+                for operation in &mut operations {
+                    let Op::Unlock(write, by) = operation else {
+                        continue;
+                    };
+                    match self.model.read(&write.key).await.entry {
+                        None => *operation = Op::Set(write.clone()),
+                        Some(entry) => *by = entry.session.unwrap_or_else(|| by.clone()),
+                    }
+                }
+                self.model.write(&Command::Txn(operations)).await
             }
             (Flaw::WriteUnlocks, Command::Put(write)) => {
                 let entry = self.model.read(&write.key).await.entry;

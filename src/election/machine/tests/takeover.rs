@@ -269,7 +269,7 @@ fn the_liveness_check_is_there_before_the_session_and_passed_by_proofs_alone() {
         ..options()
     };
     let mut bench = Bench::with(alive.clone(), vec![]);
-    bench.pass(T);
+    bench.pass(ms(1001));
     assert!(!bench.asks("Feed"), "no renewal was answered");
     bench.answer("RenewSession", Ok(Answer::Done));
     bench.answer("Feed", Ok(Answer::Done));

@@ -1,0 +1,103 @@
+//! Wires the socket that hosts hear one another by. Where there is none to be had, the daemon goes on
+//! without: only how soon a lost host is missed hangs on it.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use tracing::{debug, info, warn};
+use vip_netlink::Netlink;
+
+use crate::config::{Config, Group, Vip};
+use crate::election::candidate::Contact;
+use crate::logging::Chain;
+use crate::peers::contact::{self, Own};
+use crate::peers::own;
+use crate::peers::post::{Letterbox, Post};
+
+/// The process's socket, and what is not to be published as its address.
+pub(super) struct Neighbours {
+    post: Option<Post>,
+    vips: Vec<IpAddr>,
+    consul: Vec<IpAddr>,
+}
+
+impl Neighbours {
+    pub(super) async fn open(config: &Config) -> Self {
+        let post = match config.peers {
+            None => None,
+            Some(peers) => Post::bind(peers.listen)
+                .await
+                .inspect_err(|error| {
+                    warn!(
+                        error = %Chain(error),
+                        "hosts cannot hear one another here, going on without: a host that is lost is \
+                         replaced when consul has noticed; free the port, or set --peer-listen"
+                    );
+                })
+                .ok(),
+        };
+        let vips = config.groups.iter().filter_map(|group| group.vip.as_ref());
+        let consul = config.access.endpoints.iter();
+        Self {
+            post,
+            vips: vips.map(|vip| vip.address).collect(),
+            consul: consul.filter_map(|endpoint| endpoint.ip()).collect(),
+        }
+    }
+
+    /// Returns what to publish for a group, and its way to the other hosts.
+    pub(super) async fn of(
+        &mut self,
+        group: &Group,
+        netlink: Option<&Netlink>,
+    ) -> (Option<Contact>, Option<Letterbox>) {
+        let Some(post) = &mut self.post else {
+            return (None, None);
+        };
+        let listen = post.listen();
+        let address = match (&group.vip, netlink) {
+            (Some(vip), Some(netlink)) => {
+                let own = own_addresses(netlink, vip).await;
+                contact::on_interface(listen, vip.address, &self.vips, &own)
+            }
+            (_, _) => contact::on_route(listen, &own::sources(&self.consul)),
+        };
+        let name = group.name();
+        let Some(address) = address else {
+            info!(
+                group = name,
+                "this host has no address that others could reach it by, and is not heard by them; set \
+                 --peer-listen to one"
+            );
+            return (None, None);
+        };
+        let secret = match own::fresh_secret() {
+            Ok(secret) => secret,
+            Err(error) => {
+                warn!(group = name, %error, "hosts cannot hear one another here");
+                return (None, None);
+            }
+        };
+        debug!(group = name, %address, "other hosts are heard");
+        (Some(Contact { address, secret }), Some(post.open(&secret)))
+    }
+
+    /// Returns what fills the letterboxes, for as long as it is polled.
+    pub(super) fn deliver(self) -> Option<impl Future<Output = ()> + Send> {
+        self.post.map(Post::deliver)
+    }
+}
+
+async fn own_addresses(netlink: &Netlink, vip: &Vip) -> Vec<Own> {
+    let link = netlink.link(&vip.interface).await.ok().flatten();
+    let Some(link) = link else { return Vec::new() };
+    let addresses = netlink.addresses(&link).await.unwrap_or_default();
+    addresses
+        .into_iter()
+        .filter(|address| !address.tentative && !address.dad_failed && !address.is_ours())
+        .map(|address| Own {
+            address: address.address,
+            prefix: address.prefix,
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! Applier: follows the checks that Consul has for this host's node.
+//!
+//! While Consul cannot be asked, what it said last stays: a Consul that is away is the business of the
+//! session and the lease.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, warn};
+
+use super::judge;
+use super::probe::report_change;
+use crate::config::CheckMode;
+use crate::consul::Client;
+use crate::election::call::{Failure, FailureKind};
+use crate::election::health::Health;
+
+/// What of the checks matters.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) check_id: Option<String>,
+    pub(super) mode: CheckMode,
+}
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+const WATCH_WAIT: Duration = Duration::from_secs(20);
+/// Consul may add a sixteenth to the wait, and the answer has to travel.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(23);
+
+/// The least time between two reads: some checks print something new every time.
+const PACE: Duration = Duration::from_millis(200);
+
+/// The pause after Consul could not be asked.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after it refused to answer. Tokens are mended by people.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// Follows them for ever. Aborted at any point it loses nothing.
+pub(super) async fn follow(
+    group: &str,
+    wanted: &Wanted,
+    client: &Client,
+    report: &watch::Sender<Health>,
+) {
+    let mut warned = false;
+    loop {
+        let Failure { kind, message } = read_on(wanted, client, report, &mut warned).await;
+        match kind {
+            FailureKind::Denied | FailureKind::Refused => {
+                if !warned {
+                    warn!(
+                        group,
+                        error = message,
+                        "consul does not show the checks of this host, so its maintenance is not noticed"
+                    );
+                }
+                warned = true;
+                report_change(report, judge::hidden(wanted));
+                sleep(LONG_PAUSE).await;
+            }
+            FailureKind::SessionGone
+            | FailureKind::CheckMissing
+            | FailureKind::CheckCritical
+            | FailureKind::Held
+            | FailureKind::LockDelayed
+            | FailureKind::Changed
+            | FailureKind::Unavailable => {
+                debug!(
+                    group,
+                    error = message,
+                    "cannot look at the checks of this host"
+                );
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Reads until that fails. Asks for the node each time: another endpoint may be another node's agent.
+async fn read_on(
+    wanted: &Wanted,
+    client: &Client,
+    report: &watch::Sender<Health>,
+    warned: &mut bool,
+) -> Failure {
+    let node = match client.own_node(CALL_TIMEOUT).await {
+        Ok(node) => node,
+        Err(failure) => return failure,
+    };
+    let (mut index, mut timeout) = (0, CALL_TIMEOUT);
+    loop {
+        let next = Instant::now() + PACE;
+        let read = client.node_checks(&node, index, WATCH_WAIT, timeout);
+        let seen = match read.await {
+            Ok(seen) => seen,
+            Err(failure) => return failure,
+        };
+        *warned = false;
+        report_change(report, judge::checks(&seen.checks, wanted));
+        (index, timeout) = (seen.index, WATCH_TIMEOUT);
+        sleep_until(next).await;
+    }
+}
