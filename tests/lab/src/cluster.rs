@@ -5,6 +5,7 @@ mod agent;
 mod faults;
 mod health;
 mod host;
+mod pki;
 mod place;
 mod proxy;
 mod setup;
@@ -23,9 +24,10 @@ use crate::witness::{self, Addresses, Answer, Probe};
 
 pub use agent::{Agent, Key, Session};
 pub use faults::Fault;
+pub use health::LOCAL_URL;
 pub use host::Host;
 pub use proxy::{Proxy, Trouble};
-pub use setup::{Program, Setup};
+pub use setup::{Program, Setup, VIP};
 pub use unit::Unit;
 
 /// How long a cluster may take to be whole again: a server that comes back is no voter for 10 s,
@@ -122,6 +124,7 @@ pub struct Cluster {
     vip: Ipv4Addr,
     key: String,
     elects: bool,
+    locks: bool,
     client: Namespace,
     _switch: Switch,
     _directory: tempfile::TempDir,
@@ -183,7 +186,8 @@ impl Cluster {
     }
 
     /// Waits until everything is well: Consul is whole, every daemon has a session, one host holds
-    /// the lock, has the address, alone, and answers for it. Returns that host's name.
+    /// the lock, has the address, alone, and answers for it. Returns that host's name. Of sessions and
+    /// lock there is no question where what elects uses none.
     pub fn settle(&self, limit: Duration) -> Result<String, Timeout> {
         let start = Instant::now();
         self.wait_for_consul(limit)?;
@@ -194,6 +198,23 @@ impl Cluster {
     }
 
     fn settled(&self) -> Result<String, String> {
+        let holders = self.addresses.holders(self.vip.into());
+        let leader = if self.locks {
+            self.lock_holder()?
+        } else {
+            holders.first().ok_or("nobody has the address")?.to_string()
+        };
+        if holders.iter().map(Arc::as_ref).ne([leader.as_str()]) {
+            return Err(format!("{leader} leads, and the address is on {holders:?}"));
+        }
+        match self.probe.now() {
+            Some(by) if *by == *leader => Ok(leader),
+            Some(by) => Err(format!("{leader} leads, and {by} answers")),
+            None => Err(format!("{leader} leads, and nobody answers")),
+        }
+    }
+
+    fn lock_holder(&self) -> Result<String, String> {
         let agent = self.hosts[0].agent();
         let sessions = agent.sessions().map_err(|error| crate::chain(&error))?;
         if self.elects
@@ -208,22 +229,8 @@ impl Cluster {
         let holder = key
             .and_then(|key| key.session)
             .ok_or("nobody holds the lock")?;
-        let leader = sessions
-            .iter()
-            .find(|session| session.id == holder)
-            .map(|session| session.node.clone())
-            .ok_or("the lock's session has ended")?;
-        let holders = self.addresses.holders(self.vip.into());
-        if holders.iter().map(Arc::as_ref).ne([leader.as_str()]) {
-            return Err(format!(
-                "{leader} holds the lock, and the address is on {holders:?}"
-            ));
-        }
-        match self.probe.now() {
-            Some(by) if *by == *leader => Ok(leader),
-            Some(by) => Err(format!("{leader} holds the lock, and {by} answers")),
-            None => Err(format!("{leader} holds the lock, and nobody answers")),
-        }
+        let holder = sessions.into_iter().find(|session| session.id == holder);
+        Ok(holder.ok_or("the lock's session has ended")?.node)
     }
 
     /// Waits for the first answer after `fault` by another host than `old`.
@@ -233,14 +240,18 @@ impl Cluster {
         old: &str,
         limit: Duration,
     ) -> Result<Answer, Timeout> {
-        let from = self
+        let mut from = self
             .probe
             .history()
             .read(|all| all.partition_point(|one| one.at < fault));
         self.probe.history().wait(
             &format!("another host than {old} to answer"),
             limit,
-            |answers| measure::successor(&answers[from..], fault, old).cloned(),
+            |answers| {
+                let found = measure::successor(&answers[from..], fault, old).cloned();
+                from = answers.len();
+                found
+            },
         )
     }
 

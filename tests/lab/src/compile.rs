@@ -1,4 +1,4 @@
-//! Applier: builds the daemon with the same profile as the tests, so that nothing is compiled twice.
+//! Applier: builds the daemon.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -17,11 +17,25 @@ struct Target {
     name: String,
 }
 
+/// How the daemon is built.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Profile {
+    /// As the tests are, so that nothing is compiled twice.
+    Development,
+    /// As it is shipped.
+    Release,
+}
+
 /// Returns the path of the daemon that was built. What cargo has to say goes to standard error.
-pub(super) fn daemon() -> anyhow::Result<PathBuf> {
+pub(super) fn daemon(profile: Profile) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let profile = match profile {
+        Profile::Development => "dev",
+        Profile::Release => "release",
+    };
     let output = Command::new(cargo)
         .args(["build", "--package", "vip-elector", "--bin", "vip-elector"])
+        .args(["--profile", profile])
         .arg("--message-format=json-render-diagnostics")
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))

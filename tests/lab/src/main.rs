@@ -1,5 +1,6 @@
 //! Applier: the command `cargo lab`.
 
+mod bench;
 mod compile;
 mod demo;
 mod rounds;
@@ -35,6 +36,10 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         daemon: Option<PathBuf>,
     },
+    /// Do the same faults many times, to this and to other programs, and print what they cost: a table,
+    /// bench.json, and a timeline of each fault
+    #[command(after_help = bench::HELP)]
+    Bench(bench::Arguments),
     /// Play the election on simulated hosts, with faults drawn from a seed, and watch the promise
     Simulate(simulate::Arguments),
     /// Do faults of every kind to a cluster of three, in an order of chance; fail if ever two hosts had
@@ -55,6 +60,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { keep, daemon } => demo(keep, daemon),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Chaos {
             seed,
@@ -97,7 +103,7 @@ fn chaos(seed: Option<u64>, minutes: u64, daemon: Option<PathBuf>) -> anyhow::Re
 fn prepare(daemon: Option<PathBuf>) -> anyhow::Result<(Sandbox, PathBuf)> {
     let daemon = match daemon {
         Some(path) => std::path::absolute(path)?,
-        None => compile::daemon()?,
+        None => compile::daemon(compile::Profile::Development)?,
     };
     parts::consul()?;
     Ok((sandbox::enter()?, daemon))

@@ -22,6 +22,8 @@ pub enum Part {
     Consul,
     /// vip-manager with its Consul support, which only older builds have: Debian's package.
     VipManager,
+    /// keepalived, for comparison: only where the machine has it.
+    Keepalived,
 }
 
 /// A part that cannot be had.
@@ -42,6 +44,16 @@ pub enum Error {
         path: String,
         #[source]
         cause: io::Error,
+    },
+    /// The lab does not fetch it.
+    #[error("{program} is not installed: {how}, or set {variable} to its path")]
+    NotInstalled {
+        /// The program.
+        program: &'static str,
+        /// How to install it.
+        how: &'static str,
+        /// The variable that would name it.
+        variable: &'static str,
     },
     /// No source has it.
     #[error(
@@ -68,6 +80,11 @@ pub fn vip_manager() -> Result<PathBuf, Error> {
     Part::VipManager.path()
 }
 
+/// Finds keepalived.
+pub fn keepalived() -> Result<PathBuf, Error> {
+    Part::Keepalived.path()
+}
+
 impl Part {
     /// Returns the path of the program; fetches it if need be.
     pub fn path(self) -> Result<PathBuf, Error> {
@@ -85,6 +102,13 @@ impl Part {
         }
         if let Some(path) = self.on_path() {
             return Ok(path);
+        }
+        if self == Self::Keepalived {
+            return Err(Error::NotInstalled {
+                program: self.program(),
+                how: "apt-get install keepalived",
+                variable: self.variable(),
+            });
         }
         let cache = cache_directory();
         let failed = |cause| Error::Cache {
@@ -123,6 +147,7 @@ impl Part {
         match self {
             Self::Consul => "consul",
             Self::VipManager => "vip-manager",
+            Self::Keepalived => "keepalived",
         }
     }
 
@@ -130,13 +155,16 @@ impl Part {
         match self {
             Self::Consul => "CONSUL_BIN",
             Self::VipManager => "VIP_MANAGER_BIN",
+            Self::Keepalived => "KEEPALIVED_BIN",
         }
     }
 
-    /// A vip-manager on `PATH` does not count: most builds have no Consul support.
+    /// A vip-manager on `PATH` does not count: most builds have no Consul support. What is for root
+    /// may be where only root's `PATH` goes.
     fn on_path(self) -> Option<PathBuf> {
         match self {
-            Self::Consul => std::env::split_paths(&std::env::var_os("PATH")?)
+            Self::Consul | Self::Keepalived => std::env::split_paths(&std::env::var_os("PATH")?)
+                .chain([PathBuf::from("/usr/sbin")])
                 .map(|directory| directory.join(self.program()))
                 .find(|path| is_executable(path)),
             Self::VipManager => None,
@@ -152,6 +180,7 @@ impl Part {
                 ]
             }
             Self::VipManager => vec![Source::Debian(debian::VIP_MANAGER)],
+            Self::Keepalived => Vec::new(),
         }
     }
 }

@@ -195,7 +195,7 @@ impl Stage {
         let (left, right, client) = (plug("left", 1)?, plug("right", 2)?, plug("client", 100)?);
         let addresses = Addresses::watch(&[left.clone(), right.clone()])?;
         let responders = [Responder::start(&left)?, Responder::start(&right)?];
-        let probe = Probe::start(&client, VIP)?;
+        let probe = Probe::start(&client, VIP, Probe::INTERVAL)?;
         Ok(Self {
             addresses,
             probe,

@@ -120,6 +120,16 @@ impl Agent {
         serde_json::from_str(&reply.body).map_err(|_| self.unexpected(path, &reply))
     }
 
+    /// Reads what is no JSON.
+    pub fn text(&self, path: &str) -> Result<String, Error> {
+        let reply = self.call("GET", path, "")?;
+        if reply.status == 200 {
+            Ok(reply.body)
+        } else {
+            Err(self.unexpected(path, &reply))
+        }
+    }
+
     /// Writes anything; returns the body of the answer.
     pub fn put(&self, path: &str, body: &str) -> Result<String, Error> {
         let reply = self.call("PUT", path, body)?;

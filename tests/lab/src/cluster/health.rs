@@ -1,4 +1,5 @@
-//! Driver: the endpoint that Consul's check of a host asks, and that the lab can make fail.
+//! Driver: an endpoint that tells of a host's health, and that the lab can make fail. A host has two:
+//! the one that Consul's check asks, and one for whoever looks at the host without Consul.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -9,8 +10,13 @@ use std::time::Duration;
 use crate::netns::{self, Namespace};
 use crate::worker::{Stop, Wake, Worker};
 
-/// The port of `http://127.0.0.1:9000/healthz`.
+/// The port of what Consul's check asks, `http://127.0.0.1:9000/healthz`.
 pub(super) const PORT: u16 = 9000;
+/// The port of [`LOCAL_URL`].
+pub(super) const LOCAL_PORT: u16 = 9001;
+
+/// Where every host tells of its health without Consul.
+pub const LOCAL_URL: &str = "http://127.0.0.1:9001/healthz";
 
 /// The service that the virtual IP is for, as far as its health goes.
 #[derive(Debug)]
@@ -21,8 +27,8 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Starts answering 200.
-    pub(super) fn start(host: &Namespace) -> Result<io::Result<Self>, netns::Error> {
-        let listener = host.enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)))?;
+    pub(super) fn start(host: &Namespace, port: u16) -> Result<io::Result<Self>, netns::Error> {
+        let listener = host.enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, port)))?;
         Ok(listener.and_then(|listener| {
             listener.set_nonblocking(true)?;
             let healthy = Arc::new(AtomicBool::new(true));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::health::Endpoint;
+use super::health::{self, Endpoint};
 use super::place::Place;
 use super::setup::{AGENT_PORT, PROXY_PORT, Program, failed};
 use super::unit::Unit;
@@ -28,6 +28,7 @@ pub struct Host {
     companion: Unit,
     proxy: Proxy,
     health: Endpoint,
+    local_health: Endpoint,
     _responder: Responder,
     line: Option<LossyLine>,
     port: Port,
@@ -42,8 +43,11 @@ impl Host {
         [consul, daemon, companion]: [Option<Program>; 3],
     ) -> Result<Self, Error> {
         let namespace = place.namespace();
-        let health = Endpoint::start(namespace)?
-            .map_err(|cause| failed("start the health endpoint of", namespace.name(), cause))?;
+        let endpoint = |port| {
+            let started = Endpoint::start(namespace, port)?;
+            started.map_err(|cause| failed("start the health endpoint of", namespace.name(), cause))
+        };
+        let (health, local_health) = (endpoint(health::PORT)?, endpoint(health::LOCAL_PORT)?);
         let proxy = Proxy::start(namespace, PROXY_PORT, AGENT_PORT)?;
         let responder = Responder::start(namespace)?;
         let place = Arc::new(place);
@@ -54,6 +58,7 @@ impl Host {
             companion: Unit::new("the companion", companion, &place),
             proxy,
             health,
+            local_health,
             _responder: responder,
             line: None,
             port,
@@ -123,6 +128,10 @@ impl Host {
 
     pub(super) fn set_healthy(&self, healthy: bool) {
         self.health.set(healthy);
+    }
+
+    pub(super) fn set_locally_healthy(&self, healthy: bool) {
+        self.local_health.set(healthy);
     }
 
     /// Moves the cable, and mends it.

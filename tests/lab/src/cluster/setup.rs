@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::host::Host;
 use super::place::Place;
-use super::{Cluster, Error, health};
+use super::{Cluster, Error, health, pki};
 use crate::netns::{Namespace, Switch};
 use crate::parts;
 use crate::witness::{Addresses, Probe};
@@ -21,8 +21,11 @@ pub(super) const CHECK_ID: &str = "vip-http";
 pub(super) const AGENT_PORT: u16 = 8500;
 /// Where the way to an agent that has trouble on it begins, on 127.0.0.1.
 pub(super) const PROXY_PORT: u16 = 8501;
+/// Where agents speak TLS, on 127.0.0.1, where [`Setup::tls`] says so.
+const TLS_PORT: u16 = 8443;
 
-const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
+/// The virtual IP.
+pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -66,6 +69,15 @@ impl Program {
         self
     }
 
+    /// Has the program speak TLS with the agent, in a cluster with [`Setup::tls`].
+    pub fn encrypted(mut self) -> Self {
+        let address = format!("https://127.0.0.1:{TLS_PORT}");
+        for argument in &mut self.arguments {
+            *argument = argument.replace(&agent_address(), &address);
+        }
+        self.env("CONSUL_CACERT", format!("{{directory}}/../{}", pki::CA))
+    }
+
     /// The daemon as an elector beside a vip-manager: it touches no address.
     pub fn elector(path: impl Into<PathBuf>) -> Self {
         let check = format!("--check-id={CHECK_ID}");
@@ -82,18 +94,19 @@ impl Program {
     }
 
     pub(super) fn command(&self, place: &Place) -> Command {
-        let directory = place.directory().display().to_string();
-        let fill_in = |text: &String| {
-            text.replace("{config}", &format!("{directory}/vip-manager.yml"))
-                .replace("{directory}", &directory)
-                .replace("{host}", place.namespace().name())
-        };
         let mut command = place.command(&self.path);
-        command.args(self.arguments.iter().map(fill_in));
+        command.args(self.arguments.iter().map(|text| fill_in(text, place)));
         let variables = self.environment.iter();
-        command.envs(variables.map(|(name, value)| (name, fill_in(value))));
+        command.envs(variables.map(|(name, value)| (name, fill_in(value, place))));
         command
     }
+}
+
+fn fill_in(text: &str, place: &Place) -> String {
+    let directory = place.directory().display().to_string();
+    text.replace("{config}", &format!("{directory}/vip-manager.yml"))
+        .replace("{directory}", &directory)
+        .replace("{host}", place.namespace().name())
 }
 
 fn agent_address() -> String {
@@ -109,6 +122,10 @@ pub struct Setup {
     supervised: Option<Duration>,
     consul: Value,
     key: String,
+    files: Vec<(&'static str, String)>,
+    rhythm: Duration,
+    encrypts: bool,
+    locks: bool,
 }
 
 impl Setup {
@@ -122,6 +139,10 @@ impl Setup {
             supervised: None,
             consul: json!({}),
             key,
+            files: Vec::new(),
+            rhythm: Probe::INTERVAL,
+            encrypts: false,
+            locks: true,
         }
     }
 
@@ -155,6 +176,31 @@ impl Setup {
         self
     }
 
+    /// Puts a file into every host's directory; what [`Program`] replaces is replaced in it.
+    pub fn file(mut self, name: &'static str, content: impl Into<String>) -> Self {
+        self.files.push((name, content.into()));
+        self
+    }
+
+    /// Says that what elects does so without Consul's lock: a leader is then whoever has the address.
+    pub fn lockless(mut self) -> Self {
+        self.locks = false;
+        self
+    }
+
+    /// Has the agents speak TLS as well, with a CA and a certificate of the cluster's own: see
+    /// [`Program::encrypted`].
+    pub fn tls(mut self) -> Self {
+        self.encrypts = true;
+        self
+    }
+
+    /// Sets the time between two questions of the client, instead of [`Probe::INTERVAL`].
+    pub fn probe_every(mut self, interval: Duration) -> Self {
+        self.rhythm = interval;
+        self
+    }
+
     /// Adds to the configuration of every Consul agent, or replaces a part of it.
     pub fn consul(mut self, configuration: Value) -> Self {
         merge(&mut self.consul, configuration);
@@ -169,6 +215,10 @@ impl Setup {
             .prefix("vip-lab-")
             .tempdir_in("/run")
             .map_err(|cause| failed("make a directory for", "the cluster", cause))?;
+        if self.encrypts {
+            pki::make(&consul, directory.path())
+                .map_err(|cause| failed("make certificates for", "the cluster", cause))?;
+        }
         let switch = Switch::new("switch")?;
         let client = Namespace::new("client")?;
         switch.plug(&client, CLIENT)?;
@@ -178,7 +228,7 @@ impl Setup {
         let namespaces: Vec<Namespace> =
             hosts.iter().map(|host| host.namespace().clone()).collect();
         let addresses = Addresses::watch(&namespaces)?;
-        let probe = Probe::start(&client, VIP)?;
+        let probe = Probe::start(&client, VIP, self.rhythm)?;
         for host in &hosts {
             host.consul().start()?;
         }
@@ -189,7 +239,8 @@ impl Setup {
             dead: Vec::new(),
             vip: VIP,
             key: self.key.clone(),
-            elects: self.daemon.is_some(),
+            elects: self.daemon.is_some() && self.locks,
+            locks: self.locks,
             client,
             _switch: switch,
             _directory: directory,
@@ -236,14 +287,16 @@ impl Setup {
         let port = switch.plug(&namespace, address)?;
         let directory = directory.join(&name);
         let place = Place::new(namespace, directory.clone())?;
-        let files = [
+        let own = [
             ("vip-manager.yml", self.vip_manager_yml(&name)),
             (
                 "consul.json",
                 self.consul_json(&name, number, &directory).to_string(),
             ),
         ];
-        for (file, content) in files {
+        let others = self.files.iter();
+        let others = others.map(|(file, content)| (*file, fill_in(content, &place)));
+        for (file, content) in own.into_iter().chain(others) {
             std::fs::write(directory.join(file), content)
                 .map_err(|cause| failed("write a configuration for", &name, cause))?;
         }
@@ -296,6 +349,9 @@ impl Setup {
                 }
             }
         });
+        if self.encrypts {
+            merge(&mut configuration, pki::configuration(directory, TLS_PORT));
+        }
         merge(&mut configuration, self.consul.clone());
         configuration
     }

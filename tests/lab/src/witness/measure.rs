@@ -131,6 +131,7 @@ mod tests {
             let answer = |(at, by): &(u64, &str)| Answer {
                 at: self.at(*at),
                 by: (*by).into(),
+                to: 0,
             };
             answers.iter().map(answer).collect()
         }

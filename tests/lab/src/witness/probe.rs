@@ -12,6 +12,9 @@ use crate::history::History;
 use crate::netns::Namespace;
 use crate::worker::{Stop, Wake, Worker, hurry};
 
+/// How old an answer may be to say who answers now.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
 /// An answer that reached the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
@@ -19,21 +22,24 @@ pub struct Answer {
     pub at: Instant,
     /// The name of the host that answered.
     pub by: Arc<str>,
+    /// Which question it answers, counted from 0.
+    pub to: u64,
 }
 
 /// A client at work.
 #[derive(Debug)]
 pub struct Probe {
+    questions: History<Instant>,
     answers: History<Answer>,
     _worker: Worker,
 }
 
 impl Probe {
-    /// The time between two questions: nothing shorter than this can be told from the rhythm.
+    /// The usual time between two questions: nothing shorter than it can be told from the rhythm.
     pub const INTERVAL: Duration = Duration::from_millis(4);
 
-    /// Starts asking `address` from `client`.
-    pub fn start(client: &Namespace, address: Ipv4Addr) -> Result<Self, Error> {
+    /// Starts asking `address` from `client`, every `interval`.
+    pub fn start(client: &Namespace, address: Ipv4Addr, interval: Duration) -> Result<Self, Error> {
         let socket = client
             .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?
             .and_then(|socket| {
@@ -43,17 +49,26 @@ impl Probe {
                 Ok(socket)
             })
             .map_err(|cause| Error::Socket("open", cause))?;
-        let answers = History::default();
-        let record = answers.clone();
-        let worker = Worker::start("probe", move |stop| probe_until(&stop, &socket, &record))
-            .map_err(|cause| Error::Socket("start a thread for", cause))?;
+        let (questions, answers) = (History::default(), History::default());
+        let records = (questions.clone(), answers.clone());
+        let worker = Worker::start("probe", move |stop| {
+            probe_until(&stop, &socket, interval, &records.0, &records.1);
+        })
+        .map_err(|cause| Error::Socket("start a thread for", cause))?;
         Ok(Self {
+            questions,
             answers,
             _worker: worker,
         })
     }
 
-    /// Returns the record, for reading and waiting.
+    /// Returns when each question was asked. Only a question without an answer is lost: a client that
+    /// had to wait for its turn has asked nothing, and heard nothing.
+    pub fn questions(&self) -> &History<Instant> {
+        &self.questions
+    }
+
+    /// Returns the record of answers, for reading and waiting.
     pub fn history(&self) -> &History<Answer> {
         &self.answers
     }
@@ -61,7 +76,7 @@ impl Probe {
     /// Returns who answers now: the last to do so, if that was a moment ago.
     pub fn now(&self) -> Option<Arc<str>> {
         let last = self.answers.read(|answers| answers.last().cloned())?;
-        (last.at.elapsed() < 25 * Self::INTERVAL).then_some(last.by)
+        (last.at.elapsed() < A_MOMENT).then_some(last.by)
     }
 
     /// Returns every answer so far, in order of arrival.
@@ -70,7 +85,13 @@ impl Probe {
     }
 }
 
-fn probe_until(stop: &Stop, socket: &UdpSocket, answers: &History<Answer>) {
+fn probe_until(
+    stop: &Stop,
+    socket: &UdpSocket,
+    interval: Duration,
+    questions: &History<Instant>,
+    answers: &History<Answer>,
+) {
     hurry();
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut next = Instant::now();
@@ -78,18 +99,23 @@ fn probe_until(stop: &Stop, socket: &UdpSocket, answers: &History<Answer>) {
         match stop.wait(socket, Some(next.saturating_duration_since(Instant::now()))) {
             Wake::Stopped => return,
             Wake::TimedOut => {
+                let number = questions.len() as u64;
+                questions.push(Instant::now());
                 // Nobody there, or an unreachable network, is what silence means here.
-                let _ = socket.send(b"?");
+                let _ = socket.send(&number.to_be_bytes());
                 // After a pause of this thread the rhythm goes on; it does not catch up.
-                next = Instant::now().max(next + Probe::INTERVAL);
+                next = Instant::now().max(next + interval);
             }
             Wake::Readable => {
                 let mut answer = [0; 64];
-                if let Ok(length @ 2..) = socket.recv(&mut answer) {
-                    let by = intern(&mut names, &String::from_utf8_lossy(&answer[1..length]));
+                if let Ok(length) = socket.recv(&mut answer)
+                    && let Some((number, name)) = answer[..length].split_first_chunk()
+                {
+                    let by = intern(&mut names, &String::from_utf8_lossy(name));
                     answers.push(Answer {
                         at: Instant::now(),
                         by,
+                        to: u64::from_be_bytes(*number),
                     });
                 }
             }

@@ -63,6 +63,16 @@ impl Cluster {
         self.host(host).map(|host| host.set_healthy(true))
     }
 
+    /// Makes [`LOCAL_URL`](crate::cluster::LOCAL_URL) answer 503.
+    pub fn fail_local_health(&mut self, host: &str) -> Result<(), Error> {
+        self.host(host).map(|host| host.set_locally_healthy(false))
+    }
+
+    /// Makes [`LOCAL_URL`](crate::cluster::LOCAL_URL) answer 200 again.
+    pub fn heal_local_health(&mut self, host: &str) -> Result<(), Error> {
+        self.host(host).map(|host| host.set_locally_healthy(true))
+    }
+
     /// Sets what happens between the daemon and its agent, where it is
     /// [proxied](crate::cluster::Program::proxied).
     pub fn trouble(&mut self, host: &str, trouble: Trouble) -> Result<(), Error> {

@@ -10,6 +10,12 @@ impl Cluster {
         self.ask(|agent| agent.put("/v1/txn", &body)).map(drop)
     }
 
+    /// Asks the leader to hand over to `successor`, as an operator does: by a key beside the trigger key.
+    pub fn switch_over(&mut self, successor: &str) -> Result<(), Error> {
+        let path = format!("/v1/kv/{}/switchover", self.key());
+        self.ask(|agent| agent.put(&path, successor)).map(drop)
+    }
+
     /// Writes over the trigger key, as somebody does who does not know what it is.
     pub fn overwrite_key(&mut self) -> Result<(), Error> {
         let path = format!("/v1/kv/{}", self.key());
