@@ -80,8 +80,13 @@ pub enum Fault {
     },
     /// Messages between daemons and Consul are lost, late or doubled.
     Weather(Weather),
-    /// The agent restarts, with or without leaving the cluster.
-    RestartAgent { whom: Target, leave: bool },
+    /// The agent restarts, with or without leaving the cluster, and may have forgotten what was registered
+    /// with it.
+    RestartAgent {
+        whom: Target,
+        leave: bool,
+        forgets: bool,
+    },
     /// The raft leader hands over to another server, and believes for a while that it has not.
     ChangeRaftLeader,
     /// The check that the session is bound to is critical.
@@ -100,13 +105,27 @@ pub enum Fault {
     LinkDown { whom: Target, flushes: bool },
     /// Somebody removes the address.
     RemoveAddress { whom: Target },
+    /// The host is not fit to lead, by its own probe or because somebody maintains it.
+    Unfit { whom: Target },
+    /// Somebody asks for another leader: this host, or the best.
+    Switchover { to: Option<usize> },
+    /// Heartbeats between two hosts are dropped; nothing else is.
+    CutPeers {
+        whom: Target,
+        with: usize,
+        ways: Ways,
+    },
+    /// Somebody sends old datagrams again.
+    Replay,
+    /// Somebody deletes a host's entry among the candidates.
+    DeleteEntry { whom: Target },
     /// The runtime directory cannot be written; where it is only full, files can be removed.
     NoMemory { whom: Target, full: bool },
 }
 
 impl Fault {
     /// Names every kind, as [`kind`](Self::kind) does.
-    pub const KINDS: [&str; 23] = [
+    pub const KINDS: [&str; 28] = [
         "kill",
         "freeze",
         "freeze daemon and server",
@@ -130,6 +149,11 @@ impl Fault {
         "address removed",
         "runtime directory broken",
         "reconfiguration",
+        "host unfit",
+        "switchover request",
+        "heartbeats cut",
+        "old datagrams again",
+        "candidate's entry deleted",
     ];
 
     /// Names the kind.
@@ -158,6 +182,11 @@ impl Fault {
             Self::RemoveAddress { .. } => 20,
             Self::NoMemory { .. } => 21,
             Self::Reconfigure { .. } => 22,
+            Self::Unfit { .. } => 23,
+            Self::Switchover { .. } => 24,
+            Self::CutPeers { .. } => 25,
+            Self::Replay => 26,
+            Self::DeleteEntry { .. } => 27,
         }]
     }
 
@@ -179,6 +208,9 @@ impl Fault {
             | Self::Lag { whom }
             | Self::LinkDown { whom, .. }
             | Self::RemoveAddress { whom }
+            | Self::Unfit { whom }
+            | Self::CutPeers { whom, .. }
+            | Self::DeleteEntry { whom }
             | Self::NoMemory { whom, .. } => Some(*whom),
             Self::FreezeRaftLeader
             | Self::Weather(_)
@@ -186,7 +218,9 @@ impl Fault {
             | Self::DeleteKey
             | Self::DestroySession
             | Self::Overwrite
-            | Self::WriteValue => None,
+            | Self::WriteValue
+            | Self::Switchover { .. }
+            | Self::Replay => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod fault;
+pub mod group;
 pub mod invariants;
 pub mod kernel;
 pub mod network;

@@ -24,12 +24,26 @@ pub const LATEST: Duration = Duration::from_secs(8);
 #[derive(Debug, Default)]
 pub struct Network {
     cuts: [[u32; NODES]; NODES],
+    /// Of the datagrams between daemons alone.
+    peers: [[u32; NODES]; NODES],
+    /// By how many faults old datagrams are sent again.
+    pub replays: u32,
     /// From daemon to agent, and back.
     local: [[u32; 2]; NODES],
     weather: Vec<(usize, Weather)>,
+    /// No message is ever lost, late or doubled.
+    calm: bool,
 }
 
 impl Network {
+    /// Returns a network without any weather.
+    pub fn calm() -> Self {
+        Self {
+            calm: true,
+            ..Self::default()
+        }
+    }
+
     /// Says whether messages of one node reach another.
     pub fn passes(&self, from: usize, to: usize) -> bool {
         from == to || self.cuts[from][to] == 0
@@ -50,14 +64,19 @@ impl Network {
         self.local[node][1] == 0
     }
 
+    /// Says whether datagrams of one node's daemon reach another's.
+    pub fn talks(&self, from: usize, to: usize) -> bool {
+        self.passes(from, to) && self.peers[from][to] == 0
+    }
+
     /// Cuts (or with `heal` mends) the links between two nodes, as seen from the first.
     pub fn cut(&mut self, a: usize, b: usize, ways: Ways, heal: bool) {
-        if a == b {
-            return;
-        }
-        let (out, into) = directions(ways);
-        count(&mut self.cuts[a][b], out, heal);
-        count(&mut self.cuts[b][a], into, heal);
+        cut(&mut self.cuts, a, b, ways, heal);
+    }
+
+    /// Does the same to nothing but the datagrams between their daemons.
+    pub fn cut_peers(&mut self, a: usize, b: usize, ways: Ways, heal: bool) {
+        cut(&mut self.peers, a, b, ways, heal);
     }
 
     /// Cuts (or with `heal` mends) the link between a daemon and its agent.
@@ -95,8 +114,18 @@ impl Network {
     }
 
     fn now(&self) -> Weather {
-        self.weather.last().map_or(FINE, |(_, weather)| *weather)
+        let usual = if self.calm { Weather::default() } else { FINE };
+        self.weather.last().map_or(usual, |(_, weather)| *weather)
     }
+}
+
+fn cut(cuts: &mut [[u32; NODES]; NODES], a: usize, b: usize, ways: Ways, heal: bool) {
+    if a == b {
+        return;
+    }
+    let (out, into) = directions(ways);
+    count(&mut cuts[a][b], out, heal);
+    count(&mut cuts[b][a], into, heal);
 }
 
 const fn directions(ways: Ways) -> (bool, bool) {

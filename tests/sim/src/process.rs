@@ -6,19 +6,23 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use vip_elector::election::call::{Answer, Failure, OpId, SessionId};
+use vip_elector::election::health::Health;
 use vip_elector::election::machine::Machine;
+use vip_elector::election::peer::Datagram;
 use vip_elector::election::target::{VipOrder, VipReport};
+use vip_elector::election::time::Timestamp;
 use vip_elector::vip::reconcile::{Observed, Reconciler, Step};
 
 use crate::request::Request;
+use crate::schedule::HostPlan;
 
 /// A running daemon.
 #[derive(Debug)]
 pub struct Process {
     /// Unique in a simulation.
     pub number: u64,
-    /// What it was configured with.
-    pub lock_delay: Duration,
+    /// How it was configured.
+    pub plan: HostPlan,
     /// The election.
     pub machine: Machine,
     /// What became of its notes, which it is told before anything else.
@@ -34,6 +38,14 @@ pub struct Process {
     pub pending: BTreeMap<OpId, Rc<Request>>,
     /// The newest word of the VIP task that the driver has not yet taken in.
     pub report: Option<VipReport>,
+    /// How fit the host is, if the driver has not yet taken that in.
+    pub health: Option<Health>,
+    /// Datagrams that were not yet taken in, and when each came; `None` while nobody was there.
+    pub heard: VecDeque<(Option<Timestamp>, Rc<Datagram>)>,
+    /// The leader that was heard last, and when that heartbeat was sent.
+    pub last_word: Option<(SessionId, Duration)>,
+    /// When it last passed its liveness check.
+    pub fed: Option<Duration>,
     /// Whether it was asked to stop, and was told so.
     pub stop: Stop,
     /// When the driver is to be woken, if it is.
@@ -100,14 +112,14 @@ impl Process {
     pub fn new(
         number: u64,
         now: Duration,
-        lock_delay: Duration,
+        plan: HostPlan,
         machine: Machine,
         reconciler: Reconciler,
         first: VipOrder,
     ) -> Self {
         Self {
             number,
-            lock_delay,
+            plan,
             machine,
             remembered: VecDeque::new(),
             adopts: None,
@@ -115,6 +127,10 @@ impl Process {
             inbox: VecDeque::new(),
             pending: BTreeMap::new(),
             report: None,
+            health: None,
+            heard: VecDeque::new(),
+            last_word: None,
+            fed: None,
             stop: Stop::No,
             wake: None,
             frozen: 0,

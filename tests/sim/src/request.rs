@@ -7,6 +7,8 @@ use vip_elector::election::call::{
     Answer, Call, Entry, Failure, FailureKind, LOCK_FLAG, OpId, SessionId,
 };
 
+use crate::group;
+use crate::schedule::HostPlan;
 use crate::store::{Command, Op, Session, Write};
 
 /// The trigger key.
@@ -14,6 +16,9 @@ pub const KEY: &str = "service/pg/leader";
 
 /// The check of each host that its sessions die with, beside `serfHealth`.
 pub const CHECK: &str = "pg";
+
+/// The check of each host's own service, which its daemon passes as long as it lives.
+pub const LIVE: &str = "service:vip-elector";
 
 /// Consul's own check of every node.
 pub const SERF: &str = "serfHealth";
@@ -28,8 +33,8 @@ pub struct Request {
     pub host: usize,
     /// Which process of that host.
     pub process: u64,
-    /// With which lock-delay.
-    pub lock_delay: Duration,
+    /// How that process was configured.
+    pub plan: HostPlan,
     /// Its name within the process.
     pub op: OpId,
     /// What is asked.
@@ -38,6 +43,8 @@ pub struct Request {
     pub sent: Duration,
     /// When the daemon waits no more, in true time.
     pub times_out: Duration,
+    /// Where the leader's session is to be ended for its silence, when its last word was sent.
+    pub word: Option<Duration>,
     /// Somebody sees to it that the daemon does not wait for ever.
     pub bounded: Cell<bool>,
     /// It has been through the log: carried out once more, it does what nobody asked for.
@@ -63,18 +70,21 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
     };
     let key = || KEY.to_owned();
     let ours = value(request.host);
+    let entry = || group::entry(&ours);
     Some(match &request.call {
-        Call::CreateSession { name, .. } => Command::CreateSession {
+        Call::CreateSession { name, liveness } => Command::CreateSession {
             id: SessionId::new(format!("s{id}")),
             session: Session {
                 name: name.clone(),
                 node: node(request.host),
                 ttl,
-                lock_delay: request.lock_delay,
-                checks: vec![SERF.to_owned(), CHECK.to_owned()],
+                lock_delay: request.plan.lock_delay,
+                checks: bound_to(*liveness),
             },
         },
-        Call::DestroySession(session) => Command::DestroySession(session.clone()),
+        Call::DestroySession(session) | Call::Depose(session) => {
+            Command::DestroySession(session.clone())
+        }
         Call::MarkVacant => Command::Txn(vec![Op::CheckNotExists(key()), Op::Set(write(VACANT))]),
         Call::Acquire { session, index } => {
             let lock = Op::Lock(write(ours.as_bytes()), session.clone());
@@ -90,25 +100,69 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             Op::CheckSession(key(), session.clone()),
             Op::Lock(write(ours.as_bytes()), session.clone()),
         ]),
-        Call::Release { session, .. } => Command::Txn(vec![
-            Op::CheckSession(key(), session.clone()),
-            Op::Unlock(write(b""), session.clone()),
+        Call::Release {
+            session,
+            registered,
+        } => {
+            let mut operations = vec![
+                Op::CheckSession(key(), session.clone()),
+                Op::Unlock(write(b""), session.clone()),
+            ];
+            operations.extend(registered.then(|| Op::Delete(entry())));
+            Command::Txn(operations)
+        }
+        Call::HandOver {
+            session,
+            registered,
+            successor,
+            request,
+        } => {
+            let wish = group::switchover;
+            let mut operations = vec![
+                Op::CheckSession(group::entry(&successor.value), successor.session.clone()),
+                Op::Unlock(write(b""), session.clone()),
+                Op::Lock(
+                    write(successor.value.as_bytes()),
+                    successor.session.clone(),
+                ),
+            ];
+            operations.extend(registered.then(|| Op::Delete(entry())));
+            if let Some(index) = request {
+                operations.extend([Op::CheckIndex(wish(), *index), Op::Delete(wish())]);
+            }
+            Command::Txn(operations)
+        }
+        Call::Register(session) => {
+            let write = Write {
+                key: entry(),
+                value: group::written(request),
+                flags: LOCK_FLAG,
+            };
+            Command::Txn(vec![Op::Lock(write, session.clone())])
+        }
+        Call::Unregister(session) => Command::Txn(vec![
+            Op::CheckSession(entry(), session.clone()),
+            Op::Delete(entry()),
+        ]),
+        Call::DropRequest { index } => Command::Txn(vec![
+            Op::CheckIndex(group::switchover(), *index),
+            Op::Delete(group::switchover()),
         ]),
         Call::FindSession { .. }
         | Call::RenewSession(_)
         | Call::SessionLockDelay(_)
         | Call::Read
         | Call::Watch { .. }
-        | Call::HandOver { .. }
         | Call::RegisterService { .. }
         | Call::Feed
         | Call::DeregisterService
-        | Call::WatchGroup { .. }
-        | Call::Register(_)
-        | Call::Unregister(_)
-        | Call::DropRequest { .. }
-        | Call::Depose(_) => return None,
+        | Call::WatchGroup { .. } => return None,
     })
+}
+
+fn bound_to(liveness: bool) -> Vec<String> {
+    let checks = [SERF, CHECK].into_iter().chain(liveness.then_some(LIVE));
+    checks.map(str::to_owned).collect()
 }
 
 /// What the client makes of the reply to a command.

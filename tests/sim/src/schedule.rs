@@ -1,18 +1,19 @@
 //! Pure: everything that a seed decides before a simulation begins.
 
+mod mix;
+mod plan;
+
 use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use vip_elector::election::lease::KERNEL_LATENESS;
+use vip_elector::election::status::Feature;
 
-use crate::fault::{Fault, Record, Target, Ways, Weather};
+use crate::fault::{Fault, Record};
 
 /// Consul's default minimum, and ours.
 pub const TTL: Duration = Duration::from_secs(10);
-
-/// How far a host's clock may run fast or slow, so that any two differ by the 1 % that the lease's
-/// margin covers.
-const DRIFT_PPM: i64 = 5_000;
 
 /// Before the first fault, a leader has had the time to come up.
 const CALM: Duration = Duration::from_secs(6);
@@ -41,6 +42,20 @@ pub struct HostPlan {
     pub drift_ppm: i64,
     /// When its daemon starts.
     pub starts: Duration,
+    /// Whether it stands as a candidate.
+    pub candidates: bool,
+    /// Among candidates, higher is better.
+    pub priority: i32,
+    /// After how long a better candidate gets the lock from it, if at all.
+    pub preempt_after: Option<Duration>,
+    /// The TTL of its liveness check, if it has one.
+    pub liveness_ttl: Option<Duration>,
+    /// The time from one heartbeat to the next, if it sends any.
+    pub peer_interval: Option<Duration>,
+    /// Whether its daemon has to find out how healthy it is.
+    pub unknown: bool,
+    /// What Consul's ACL refuses it.
+    pub denied: Option<Feature>,
 }
 
 /// A fault and its time.
@@ -59,24 +74,8 @@ impl Schedule {
     pub fn draw(seed: u64) -> Self {
         let mut draw = Rng::with_seed(seed);
         let count = [2, 3, 3, 3, 3, 3, 3, 4][draw.usize(..8)];
-        let common = lock_delay(&mut draw);
-        let mixed = draw.u8(..4) == 0;
-        let kernel_lease = draw.u8(..8) > 0;
-        let hosts = (0..count)
-            .map(|_| HostPlan {
-                lock_delay: if mixed { lock_delay(&mut draw) } else { common },
-                kernel_lease,
-                clock_reads: Duration::from_secs(draw.u64(10..1_000_000)),
-                // The ends of the range are where the trouble would be.
-                drift_ppm: match draw.u8(..4) {
-                    0 => DRIFT_PPM,
-                    1 => -DRIFT_PPM,
-                    _ => draw.i64(-DRIFT_PPM..=DRIFT_PPM),
-                },
-                starts: millis(&mut draw, 0, 2_000),
-            })
-            .collect();
-        let faults = faults(&mut draw, count, common);
+        let hosts = plan::hosts(&mut draw, count);
+        let faults = mix::faults(&mut draw, &hosts);
         Self {
             seed,
             hosts,
@@ -93,6 +92,61 @@ impl Schedule {
             faults: kept.map(|(_, timed)| *timed).collect(),
             ..self.clone()
         }
+    }
+
+    /// Says whether one fault is all there is.
+    pub const fn is_alone(&self) -> bool {
+        self.faults.len() == 1
+    }
+
+    /// Returns how many leaders may lose their session to another host that misses them, where that is
+    /// known: one where a link is broken and nothing else, and none where nothing is that heartbeats need.
+    pub fn deposes(&self) -> Option<u32> {
+        let [alone] = self.faults.as_slice() else {
+            return None;
+        };
+        match alone.fault {
+            Fault::CutPair { .. } | Fault::CutPeers { .. } => Some(1),
+            Fault::FlapCheck { .. } | Fault::DeleteEntry { .. } => Some(0),
+            _ => None,
+        }
+    }
+
+    /// Returns how long a host's daemon may be silent until its session ends, where its agent notices.
+    pub fn silence_of(&self, host: usize) -> Option<Duration> {
+        let plan = self.hosts.get(host)?;
+        if plan.denied == Some(Feature::Liveness) {
+            return None;
+        }
+        // Without a rule that is broken, the least is less than what is shipped.
+        plan.liveness_ttl.map(|ttl| ttl.max(plan::LIVENESS_TTL))
+    }
+
+    /// Returns how long a host's daemon may be silent until its session ends, where other hosts notice: three
+    /// heartbeats or what its kernel needs, and a question with its answer.
+    pub fn watched_silence(&self, host: usize) -> Option<Duration> {
+        let plan = self.hosts.get(host)?;
+        if matches!(plan.denied, Some(Feature::Candidates | Feature::PeerWatch)) {
+            return None;
+        }
+        let interval = plan.peer_interval?;
+        // Below the strict lock-delay the kernel is given one second.
+        let kernel = Duration::from_secs(1) + KERNEL_LATENESS + interval;
+        let patience = (3 * interval).max(kernel.saturating_sub(plan.lock_delay));
+        Some(patience + 2 * interval)
+    }
+
+    /// Returns how long a session may outlive its daemon: as long as a TTL that is over late, unless every
+    /// daemon is missed by its agent, and finds what the one before it has left.
+    pub fn silence(&self) -> Duration {
+        let loses_notes = |fault: &Fault| {
+            matches!(fault, Fault::Crash { .. } | Fault::NoMemory { .. })
+                || matches!(fault, Fault::Kill { record, .. } if *record != Record::Kept)
+        };
+        let silences = (0..self.hosts.len()).map(|host| self.silence_of(host));
+        let longest = silences.reduce(|a, b| Some(a?.max(b?))).flatten();
+        let remembered = !self.faults.iter().any(|timed| loses_notes(&timed.fault));
+        longest.filter(|_| remembered).unwrap_or(2 * TTL)
     }
 
     /// Returns the longest lock-delay of any daemon.
@@ -115,18 +169,40 @@ impl Schedule {
     }
 }
 
+impl HostPlan {
+    /// What makes its takeovers faster, in words.
+    fn extras(&self) -> String {
+        let mut words = String::new();
+        if self.candidates {
+            words += &format!(", candidate of priority {}", self.priority);
+        }
+        for (what, time) in [
+            ("gives way after", self.preempt_after),
+            ("liveness", self.liveness_ttl),
+            ("heartbeats every", self.peer_interval),
+        ] {
+            words += &time.map_or(String::new(), |time| format!(", {what} {time:?}"));
+        }
+        if let Some(feature) = self.denied {
+            words += &format!(", denied {feature:?}");
+        }
+        words
+    }
+}
+
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (host, plan) in self.hosts.iter().enumerate() {
             writeln!(
                 f,
-                "host{host}: lock-delay {:?}{}, clock {:+.2} %, starts at {:?}",
+                "host{host}: lock-delay {:?}{}{}, clock {:+.2} %, starts at {:?}",
                 plan.lock_delay,
                 if plan.kernel_lease {
                     ""
                 } else {
                     ", no kernel lease"
                 },
+                plan.extras(),
                 // Between -5000 and 5000.
                 f64::from(i32::try_from(plan.drift_ppm).unwrap_or_default()) / 10_000.0,
                 plan.starts
@@ -142,7 +218,7 @@ impl fmt::Display for Schedule {
 
 fn lock_delay(draw: &mut Rng) -> Duration {
     let millis = [
-        1_000, 2_000, 2_500, 3_000, 3_000, 5_000, 5_000, 10_000, 10_000,
+        1_000, 1_000, 1_500, 2_000, 2_400, 2_500, 3_000, 3_000, 5_000, 5_000, 10_000, 10_000,
     ];
     Duration::from_millis(millis[draw.usize(..millis.len())])
 }
@@ -157,143 +233,3 @@ fn spread(draw: &mut Rng, from: f64, to: f64) -> Duration {
     Duration::from_secs_f64(from * (to / from).powf(draw.f64()) / 1000.0)
 }
 
-fn faults(draw: &mut Rng, hosts: usize, lock_delay: Duration) -> Vec<Timed> {
-    let count = draw.usize(3..=8);
-    let mut at = CALM + millis(draw, 0, 4_000);
-    let mut faults = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (fault, shortest, longest) = fault(draw, hosts);
-        let until = at + spread(draw, shortest, longest);
-        faults.push(Timed { at, until, fault });
-        // Faults that come together are worse than those that come one by one.
-        at += match draw.u8(..8) {
-            0 => Duration::ZERO,
-            1 | 2 => spread(draw, 1.0, 500.0),
-            3 | 4 => lock_delay.mul_f64(draw.f64() * 1.2),
-            _ => millis(draw, 1_000, 16_000),
-        };
-    }
-    match draw.u8(..16) {
-        0 => faults.extend(lost_while_answers_are_slow(draw, lock_delay)),
-        1 => faults.extend(given_up_while_requests_are_late(draw)),
-        _ => {}
-    }
-    faults.sort_by_key(|timed| timed.at);
-    faults
-}
-
-/// The session dies just after a confirm whose answer takes its time, and the leader hears no more.
-fn lost_while_answers_are_slow(draw: &mut Rng, lock_delay: Duration) -> [Timed; 3] {
-    let slow = Weather {
-        late: 0.8,
-        by: lock_delay / 4,
-        ..Weather::default()
-    };
-    let begins = CALM + millis(draw, 0, 20_000);
-    let dies = begins + lock_delay / 4 + millis(draw, 500, 3_000);
-    let whom = Target::Leader;
-    let ways = Ways::Both;
-    let timed = |at, until, fault| Timed { at, until, fault };
-    [
-        timed(begins, dies + lock_delay / 4, Fault::Weather(slow)),
-        timed(dies, dies, Fault::DestroySession),
-        timed(
-            dies + millis(draw, 10, 1_000),
-            dies + lock_delay + Duration::from_secs(3),
-            Fault::CutAgent { whom, ways },
-        ),
-    ]
-}
-
-/// A leader gives up for a moment, and its release is under way for longer than that.
-fn given_up_while_requests_are_late(draw: &mut Rng) -> [Timed; 2] {
-    let late = Weather {
-        loss: 0.2,
-        late: 0.6,
-        by: spread(draw, 1_000.0, 8_000.0),
-        ..Weather::default()
-    };
-    let begins = CALM + millis(draw, 0, 20_000);
-    let flaps = begins + millis(draw, 0, 1_000);
-    let whom = Target::Leader;
-    let flushes = false;
-    let timed = |at, until, fault| Timed { at, until, fault };
-    [
-        timed(begins, flaps + millis(draw, 0, 2_000), Fault::Weather(late)),
-        timed(
-            flaps,
-            flaps + millis(draw, 10, 500),
-            Fault::LinkDown { whom, flushes },
-        ),
-    ]
-}
-
-/// A fault, and the shortest and longest it lasts, in milliseconds.
-fn fault(draw: &mut Rng, hosts: usize) -> (Fault, f64, f64) {
-    let whom = if draw.u8(..10) < 6 {
-        Target::Leader
-    } else {
-        Target::Host(draw.usize(..hosts))
-    };
-    let ways = [Ways::Both, Ways::Both, Ways::Out, Ways::In][draw.usize(..4)];
-    let (moment, outage) = ((1.0, 1.0), (300.0, 25_000.0));
-    let (fault, (shortest, longest)) = match draw.u8(..64) {
-        0..=5 => {
-            let record = match draw.u8(..8) {
-                0 => Record::Lost,
-                1 => Record::Garbage,
-                2 => Record::OtherBoot,
-                _ => Record::Kept,
-            };
-            (Fault::Kill { whom, record }, (50.0, 20_000.0))
-        }
-        6..=9 => (Fault::Freeze { whom }, (20.0, 40_000.0)),
-        10 | 11 => (Fault::FreezeBoth { whom }, (20.0, 30_000.0)),
-        12 => (Fault::FreezeServer { whom }, outage),
-        13 | 14 => (Fault::FreezeRaftLeader, (300.0, 20_000.0)),
-        15 | 16 => (Fault::Crash { whom }, (2_000.0, 25_000.0)),
-        17..=19 => (Fault::Stop { whom }, (10.0, 10_000.0)),
-        20 => {
-            let lock_delay = lock_delay(draw);
-            (Fault::Reconfigure { whom, lock_delay }, (10.0, 2_000.0))
-        }
-        21..=23 => (Fault::CutAgent { whom, ways }, outage),
-        24..=27 => (Fault::Isolate { whom, ways }, outage),
-        28 | 29 => {
-            let with = draw.usize(..hosts.max(3));
-            (Fault::CutPair { whom, with, ways }, outage)
-        }
-        30..=35 => (Fault::Weather(weather(draw)), (1_000.0, 25_000.0)),
-        36..=38 => {
-            let leave = draw.bool();
-            (Fault::RestartAgent { whom, leave }, (300.0, 8_000.0))
-        }
-        39..=41 => (Fault::ChangeRaftLeader, moment),
-        42..=44 => (Fault::FlapCheck { whom }, (50.0, 8_000.0)),
-        45 => (Fault::Lag { whom }, outage),
-        46..=48 => (Fault::DeleteKey, moment),
-        49..=51 => (Fault::DestroySession, moment),
-        52 | 53 => (Fault::Overwrite, moment),
-        54 => (Fault::WriteValue, moment),
-        55..=58 => {
-            let flushes = draw.bool();
-            (Fault::LinkDown { whom, flushes }, (10.0, 10_000.0))
-        }
-        59 | 60 => (Fault::RemoveAddress { whom }, moment),
-        _ => {
-            let full = draw.bool();
-            (Fault::NoMemory { whom, full }, outage)
-        }
-    };
-    (fault, shortest, longest)
-}
-
-fn weather(draw: &mut Rng) -> Weather {
-    let mut share = |most: f64| if draw.bool() { draw.f64() * most } else { 0.0 };
-    Weather {
-        loss: share(0.4),
-        twice: share(0.3),
-        late: share(0.6).max(0.05),
-        by: spread(draw, 100.0, 8_000.0),
-    }
-}

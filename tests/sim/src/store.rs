@@ -23,6 +23,7 @@ use catalog::Catalog;
 use keys::Keys;
 
 pub use catalog::Health;
+pub use keys::Listing;
 pub use timers::Timers;
 pub use txn::{Op, Write};
 
@@ -203,6 +204,26 @@ impl Store {
     /// Reads a key as this server knows it.
     pub fn read(&self, key: &str) -> KeyRead {
         self.keys.read(key)
+    }
+
+    /// Returns the index of [`read`](Self::read) alone.
+    pub fn index_at(&self, key: &str) -> u64 {
+        self.keys.index_at(key)
+    }
+
+    /// Reads all keys below a prefix as this server knows them.
+    pub fn list(&self, prefix: &str) -> Listing {
+        self.keys.list(prefix)
+    }
+
+    /// Returns the index of [`list`](Self::list) alone.
+    pub fn index_below(&self, prefix: &str) -> u64 {
+        self.keys.index_below(prefix)
+    }
+
+    /// Returns how a check of a node is, if there is one.
+    pub fn check(&self, node: &str, check: &str) -> Option<Health> {
+        self.catalog.check(node, check)
     }
 
     /// Returns a live session.

@@ -19,6 +19,9 @@ pub struct Tally {
     pub seen: BTreeMap<&'static str, u64>,
     /// The longest time from the last fault's end to a leader that stays.
     pub longest_recovery: Duration,
+    /// The longest time from the end of a leader's daemon, and nothing else, to another leader: where its
+    /// agent missed it, and where other hosts did.
+    pub longest_takeover: [Duration; 2],
 }
 
 impl Tally {
@@ -30,6 +33,13 @@ impl Tally {
     /// Counts one of anything else.
     pub fn saw(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// Counts how long it took to replace a leader, whom other hosts watched or not.
+    pub fn takeover(&mut self, time: Duration, watched: bool) {
+        self.saw("takeovers from a dead or frozen daemon alone");
+        let longest = &mut self.longest_takeover[usize::from(watched)];
+        *longest = time.max(*longest);
     }
 
     /// Returns how often something was seen.
@@ -49,6 +59,9 @@ impl Tally {
             *self.seen.entry(what).or_default() += count;
         }
         self.longest_recovery = self.longest_recovery.max(other.longest_recovery);
+        for (longest, other) in self.longest_takeover.iter_mut().zip(other.longest_takeover) {
+            *longest = other.max(*longest);
+        }
     }
 }
 
@@ -61,6 +74,11 @@ impl fmt::Display for Tally {
             self.schedules,
             self.events,
             self.longest_recovery.as_secs_f64()
+        )?;
+        let [agent, peers] = self.longest_takeover.map(|longest| longest.as_secs_f64());
+        writeln!(
+            f,
+            "longest takeover from a dead daemon: {agent:.1} s by its agent, {peers:.1} s by other hosts"
         )?;
         for (title, counts) in [("faults", &self.faults), ("seen", &self.seen)] {
             writeln!(f, "{title}:")?;

@@ -1,13 +1,19 @@
 //! Pure: one simulation. Events in true time, each drawn from the seed, on the shipped machines and
 //! reconcilers.
 
+mod agent;
 mod catalog;
 mod consul;
 mod daemons;
 mod event;
+mod notes;
+mod peers;
 mod raft;
 mod strikes;
+mod takeover;
 mod vip;
+mod watches;
+mod witness;
 
 use std::collections::BinaryHeap;
 use std::rc::Rc;
@@ -17,9 +23,11 @@ use fastrand::Rng;
 use vip_elector::election::note::Note;
 use vip_elector::election::rules::Rule;
 
+use self::agent::Service;
 use self::event::{Coming, Event};
+use self::takeover::Vacated;
 use crate::clock::Clock;
-use crate::invariants::{Excused, Invariants, Seen, Violation, recovery_bound};
+use crate::invariants::{Invariants, Violation, recovery_bound};
 use crate::kernel::Kernel;
 use crate::network::Network;
 use crate::process::Process;
@@ -111,6 +119,10 @@ struct World<'a> {
     numbers: u64,
     /// Who last had the address.
     last_holder: Option<usize>,
+    /// How many sessions were ended by a candidate that missed their leader.
+    deposes: u32,
+    /// A leader whose daemon ended, and nothing else went wrong.
+    vacated: Option<Vacated>,
     tally: Tally,
     trace: Trace,
 }
@@ -135,6 +147,12 @@ struct Host {
     told: Duration,
     /// By how many faults the host is without power.
     off: u32,
+    /// By how many faults it is not fit to lead.
+    unfit: u32,
+    /// When its daemon was last killed or frozen.
+    gone: Duration,
+    /// When its daemon last sent word to its liveness check.
+    fed: Duration,
 }
 
 /// A host's Consul agent, which on the first hosts is a server.
@@ -148,6 +166,9 @@ struct Node {
     alive: Option<bool>,
     gossip: u64,
     gossiping: bool,
+    /// What its host's daemon has registered, and whether the catalog was told of it.
+    service: Option<Service>,
+    told: bool,
 }
 
 impl<'a> World<'a> {
@@ -167,6 +188,9 @@ impl<'a> World<'a> {
                 critical: 0,
                 told: plan.lock_delay,
                 off: 0,
+                unfit: 0,
+                gone: Duration::ZERO,
+                fed: Duration::ZERO,
             })
             .collect();
         let clocks: Vec<Clock> = (0..SERVERS)
@@ -191,11 +215,17 @@ impl<'a> World<'a> {
             invariants: Invariants::new(hosts.len()),
             hosts,
             cluster: Cluster::new(&clocks),
-            network: Network::default(),
+            network: if schedule.is_alone() {
+                Network::calm()
+            } else {
+                Network::default()
+            },
             violation: None,
             victims: vec![0; schedule.faults.len()],
             numbers: 0,
             last_holder: None,
+            deposes: 0,
+            vacated: None,
             tally: Tally::default(),
             trace,
         }
@@ -216,7 +246,7 @@ impl<'a> World<'a> {
     fn play(&mut self) -> Option<(Duration, Violation)> {
         let healed = self.schedule.healed();
         let longest = self.schedule.longest_lock_delay();
-        let bound = recovery_bound(longest);
+        let bound = recovery_bound(longest, self.schedule.silence());
         let stays = longest + STAYS;
         self.at(
             healed + bound + stays + Duration::from_millis(1),
@@ -227,6 +257,7 @@ impl<'a> World<'a> {
             self.tally.events += 1;
             // What the kernels show before an event was so since the event before.
             self.look();
+            self.see_whether_taken_over();
             if self.violation.is_none() {
                 self.happen(event);
             }
@@ -274,6 +305,15 @@ impl<'a> World<'a> {
             Event::Elect => self.elect(),
             Event::Gossip { node, number } => self.gossip(node, number),
             Event::AntiEntropy { node } => self.anti_entropy(node),
+            Event::LivenessOver { node, number } => self.liveness_over(node, number),
+            Event::Reap { node, number } => self.reap(node, number),
+            Event::Hear {
+                host,
+                process,
+                sent,
+                datagram,
+            } => self.hear(host, process, sent, datagram),
+            Event::Probe { host, process } => self.probed(host, process),
             Event::Drive { host, process } => self.drive(host, process),
             Event::Look {
                 host,
@@ -289,50 +329,6 @@ impl<'a> World<'a> {
             Event::Tidy => self.tidy(),
             Event::Nothing => {}
         }
-    }
-
-    fn look(&mut self) {
-        let mut seen = [Seen {
-            up: false,
-            since: Duration::ZERO,
-            running_since: None,
-            told: Duration::ZERO,
-            kernel_lease: true,
-        }; 4];
-        let mut any = false;
-        for (host, seen) in self.hosts.iter().zip(&mut seen) {
-            let since = host.kernel.up_since();
-            seen.up = since.is_some();
-            seen.since = since.unwrap_or_default();
-            seen.told = host.told;
-            seen.kernel_lease = host.plan.kernel_lease;
-            any |= seen.up;
-            let running = host.process.as_ref().filter(|process| process.frozen == 0);
-            seen.running_since = running.map(|process| process.running_since);
-        }
-        if !any {
-            return;
-        }
-        let seen = &seen[..self.hosts.len()];
-        match self.invariants.check(self.now, seen, self.game.heed) {
-            Ok(Excused::Nothing) => {}
-            Ok(Excused::KernelAlone) => self.tally.saw("exception: the kernel alone"),
-            Ok(Excused::NoKernelLease) => self.tally.saw("exception: no kernel lease"),
-            Ok(Excused::LockDelayUnknown) => self.tally.saw("exception: lock-delay unknown"),
-            Ok(Excused::LockDelayForgotten) => self.tally.saw("exception: lock-delay forgotten"),
-            Err(violation) => self.violation = Some(violation),
-        }
-    }
-
-    /// Since when one host and no other has had the address, if so.
-    fn leader_since(&self) -> Option<Duration> {
-        self.hosts.iter().find_map(|host| host.kernel.up_since())
-    }
-
-    fn holder(&self) -> Option<usize> {
-        self.hosts
-            .iter()
-            .position(|host| host.kernel.up_since().is_some())
     }
 
     fn at(&mut self, at: Duration, event: Event) {

@@ -7,6 +7,7 @@ fn off() -> Seen {
         up: false,
         since: Duration::ZERO,
         running_since: Some(Duration::ZERO),
+        gone: Duration::ZERO,
         told: Duration::ZERO,
         kernel_lease: true,
     }

@@ -30,6 +30,10 @@ impl Catalog {
         })
     }
 
+    pub(super) fn check(&self, node: &str, check: &str) -> Option<Health> {
+        self.nodes.get(node)?.get(check).copied()
+    }
+
     pub(super) fn register(&mut self, node: &str) {
         self.nodes.entry(node.to_owned()).or_default();
     }

@@ -1,6 +1,7 @@
 //! Pure: the keys, who holds them, and when they changed.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use vip_elector::election::call::{Entry, KeyRead, SessionId};
 
@@ -12,6 +13,17 @@ pub(super) struct Keys {
     entries: BTreeMap<String, Stored>,
     /// Deletions count, so that it never goes back.
     changed: u64,
+    /// When each key was last deleted. (Consul forgets it after a quarter of an hour.)
+    deleted: BTreeMap<String, u64>,
+}
+
+/// The keys below a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// `X-Consul-Index`: what the next blocking read waits on. Never 0.
+    pub index: u64,
+    /// Each with its name.
+    pub entries: Vec<(String, Entry)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +36,36 @@ struct Stored {
 impl Keys {
     /// Reads a key. The index of one that is not there is that of the last change to any key.
     pub(super) fn read(&self, key: &str) -> KeyRead {
-        let entry = self.get(key).cloned();
-        let index = entry
-            .as_ref()
+        KeyRead {
+            index: self.index_at(key),
+            entry: self.get(key).cloned(),
+        }
+    }
+
+    pub(super) fn index_at(&self, key: &str) -> u64 {
+        let entry = self.get(key);
+        entry
             .map_or(self.changed, |entry| entry.modify_index)
-            .max(1);
-        KeyRead { index, entry }
+            .max(1)
+    }
+
+    /// Reads all keys below a prefix.
+    pub(super) fn list(&self, prefix: &str) -> Listing {
+        let entries = below(&self.entries, prefix);
+        Listing {
+            index: self.index_below(prefix),
+            entries: entries
+                .map(|(key, stored)| (key.clone(), stored.entry.clone()))
+                .collect(),
+        }
+    }
+
+    /// The index of a prefix is that of the last change below it, deletions among them; where nothing ever
+    /// was, that of the last change to any key.
+    pub(super) fn index_below(&self, prefix: &str) -> u64 {
+        let living = below(&self.entries, prefix).map(|(_, stored)| stored.entry.modify_index);
+        let dead = below(&self.deleted, prefix).map(|(_, index)| *index);
+        living.chain(dead).max().unwrap_or(self.changed).max(1)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
@@ -74,6 +110,7 @@ impl Keys {
     pub(super) fn delete(&mut self, index: u64, key: &str) {
         if self.entries.remove(key).is_some() {
             self.changed = index;
+            self.deleted.insert(key.to_owned(), index);
         }
     }
 
@@ -98,4 +135,12 @@ impl Keys {
         self.entries.insert(write.key.clone(), new);
         self.changed = index;
     }
+}
+
+fn below<'a, T>(
+    map: &'a BTreeMap<String, T>,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a T)> {
+    map.range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+        .take_while(move |(key, _)| key.starts_with(prefix))
 }

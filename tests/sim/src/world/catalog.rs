@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Event, World};
 use crate::raft::SERVERS;
-use crate::request::{self, CHECK, SERF};
+use crate::request::{self, CHECK, LIVE, SERF};
 use crate::store::{Command, Health};
 
 impl World<'_> {
@@ -62,7 +62,7 @@ impl World<'_> {
         }
     }
 
-    /// The agent tells the catalog how its check is, as soon as it can.
+    /// The agent tells the catalog how its checks are, as soon as it can.
     pub(super) fn anti_entropy(&mut self, node: usize) {
         if self.nodes[node].down > 0 {
             return;
@@ -80,8 +80,36 @@ impl World<'_> {
                     Health::Passing
                 };
                 self.propose(leader, set_check(node, CHECK, health), None);
+                self.tell_of_service(leader, node);
             }
             None => self.after(Duration::from_secs(1), Event::AntiEntropy { node }),
+        }
+    }
+
+    fn tell_of_service(&mut self, leader: usize, node: usize) {
+        let known = self.cluster.servers[leader]
+            .store
+            .check(&request::node(node), LIVE)
+            .is_some();
+        let told = self.nodes[node].service.is_some();
+        let was_told = std::mem::replace(&mut self.nodes[node].told, told);
+        match self.nodes[node].service {
+            Some(service) => {
+                let health = if service.critical {
+                    Health::Critical
+                } else {
+                    Health::Passing
+                };
+                self.propose(leader, set_check(node, LIVE, health), None);
+            }
+            None if known || was_told => {
+                let command = Command::DeregisterCheck {
+                    node: request::node(node),
+                    check: LIVE.to_owned(),
+                };
+                self.propose(leader, command, None);
+            }
+            None => {}
         }
     }
 }

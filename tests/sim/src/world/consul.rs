@@ -9,29 +9,38 @@ use vip_elector::election::status::Phase;
 
 use super::{Event, World};
 use crate::process::Process;
-use crate::raft::{SERVERS, Watch};
+use crate::raft::SERVERS;
 use crate::request::{self, KEY, Request, failure};
 use crate::schedule::TTL;
 use crate::trace::Who;
-
-/// How long a server may hold a blocking read open.
-const WATCH_WAIT: Duration = Duration::from_secs(10);
 
 impl World<'_> {
     /// Sends a request on its way.
     pub(super) fn send(&mut self, host: usize, op: OpId, call: Call, timeout: Duration) {
         let times_out = self.now + self.hosts[host].clock.lasts(timeout);
+        if let Call::RegisterService { .. } | Call::Feed = call {
+            self.hosts[host].fed = self.now;
+        }
         let Some(process) = &mut self.hosts[host].process else {
             return;
+        };
+        let word = match &call {
+            Call::Depose(leader) => process
+                .last_word
+                .as_ref()
+                .filter(|(of, _)| of == leader)
+                .map(|(_, sent)| *sent),
+            _ => None,
         };
         let request = Rc::new(Request {
             host,
             process: process.number,
-            lock_delay: process.lock_delay,
+            plan: process.plan,
             op,
             call,
             sent: self.now,
             times_out,
+            word,
             bounded: Cell::new(false),
             carried_out: Cell::new(false),
         });
@@ -67,8 +76,15 @@ impl World<'_> {
         } else if self.nodes[node].frozen > 0 {
             self.bound(&request);
             self.nodes[node].held.push(request);
-        } else if let Call::Watch { index } = request.call {
+        } else if Self::is_denied(&request) {
+            let refused = Err(failure(FailureKind::Denied));
+            self.answer(node, &request, refused, Duration::ZERO);
+        } else if let Call::Watch { index } | Call::WatchGroup { index } = request.call {
             self.watch(request, index);
+        } else if let Call::RegisterService { .. } | Call::Feed | Call::DeregisterService =
+            request.call
+        {
+            self.serve(&request);
         } else {
             self.forward(request);
         }
@@ -115,29 +131,29 @@ impl World<'_> {
                 self.answer(server, &request, answer, Duration::ZERO);
             }
             Call::RenewSession(id) => {
-                let renewed = self.renew(server, id, request.process);
+                let renewed = self.renew(server, id, &request);
                 if renewed.is_ok() && !leads {
                     self.tally.saw("renewals by a deposed leader");
                 }
                 let answer = renewed.map(|()| Answer::Done).map_err(failure);
                 self.answer(server, &request, answer, Duration::ZERO);
             }
-            Call::HandOver { .. }
+            Call::Watch { .. }
+            | Call::WatchGroup { .. }
             | Call::RegisterService { .. }
             | Call::Feed
             | Call::DeregisterService
-            | Call::WatchGroup { .. }
-            | Call::Register(_)
-            | Call::Unregister(_)
-            | Call::DropRequest { .. }
-            | Call::Depose(_) => self.refuse(&request),
-            Call::Watch { .. }
             | Call::CreateSession { .. }
             | Call::DestroySession(_)
             | Call::MarkVacant
             | Call::Acquire { .. }
             | Call::Restore(_)
-            | Call::Release { .. } => {
+            | Call::Release { .. }
+            | Call::HandOver { .. }
+            | Call::Register(_)
+            | Call::Unregister(_)
+            | Call::DropRequest { .. }
+            | Call::Depose(_) => {
                 let id = self.number();
                 if let Some(command) = request::command(&request, TTL, id) {
                     self.propose(server, command, Some(request));
@@ -163,69 +179,6 @@ impl World<'_> {
             (None, deposed) => deposed,
             (Some(_), Some(deposed)) if deposed == node || self.draw.u8(..3) == 0 => Some(deposed),
             (leader, Some(_)) => leader,
-        }
-    }
-
-    /// A blocking read, which any server answers from what it knows.
-    fn watch(&mut self, request: Rc<Request>, index: u64) {
-        let node = request.host;
-        let near = (node < SERVERS).then_some(node);
-        let server = near.or_else(|| {
-            let first = self.draw.usize(..SERVERS);
-            (first..first + SERVERS)
-                .map(|server| server % SERVERS)
-                .find(|server| self.nodes[*server].down == 0 && self.network.joined(node, *server))
-        });
-        let Some(server) = server else {
-            self.bound(&request);
-            return;
-        };
-        let read = self.cluster.servers[server].store.read(KEY);
-        if read.index > index {
-            self.answer(server, &request, Ok(Answer::Key(read)), Duration::ZERO);
-            return;
-        }
-        self.bound(&request);
-        let wait = WATCH_WAIT + WATCH_WAIT.mul_f64(self.draw.f64() / 16.0);
-        let over = Rc::clone(&request);
-        self.cluster.servers[server]
-            .watches
-            .push(Watch { request, index });
-        let event = Event::WatchOver {
-            server,
-            request: over,
-        };
-        self.after(wait, event);
-    }
-
-    /// A blocking read has waited for its time: it is answered without news.
-    pub(super) fn watch_over(&mut self, server: usize, request: &Rc<Request>) {
-        if self.nodes[server].down > 0 || self.nodes[server].frozen > 0 {
-            return;
-        }
-        let watches = &mut self.cluster.servers[server].watches;
-        let before = watches.len();
-        watches.retain(|watch| !Rc::ptr_eq(&watch.request, request));
-        if watches.len() < before {
-            let read = self.cluster.servers[server].store.read(KEY);
-            self.answer(server, request, Ok(Answer::Key(read)), Duration::ZERO);
-        }
-    }
-
-    /// Answers the blocking reads for which there is news; with `all`, the others too.
-    pub(super) fn wake_watches(&mut self, server: usize, all: bool) {
-        if self.cluster.servers[server].watches.is_empty() {
-            return;
-        }
-        let read = self.cluster.servers[server].store.read(KEY);
-        let watches = std::mem::take(&mut self.cluster.servers[server].watches);
-        let (news, waiting): (Vec<Watch>, Vec<Watch>) = watches
-            .into_iter()
-            .partition(|watch| all || read.index > watch.index);
-        self.cluster.servers[server].watches = waiting;
-        for watch in news {
-            let answer = Ok(Answer::Key(read.clone()));
-            self.answer(server, &watch.request, answer, Duration::ZERO);
         }
     }
 
@@ -305,7 +258,7 @@ impl World<'_> {
         };
         if proof {
             self.invariants
-                .proven(host, request.sent, request.lock_delay);
+                .proven(host, request.sent, request.plan.lock_delay);
         }
         if let Err(refused) = &result
             && refused.kind == FailureKind::LockDelayed

@@ -2,14 +2,16 @@
 //! order: a note, a stop, a report, an answer, a deadline.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use vip_elector::election::call::Call;
+use vip_elector::election::health::Health;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::machine::{
     Action, DeadlineReason, Event as Input, Machine, Options, Params,
 };
-use vip_elector::election::note::{Before, Note};
+use vip_elector::election::note::Before;
 use vip_elector::election::status::{Outcome, Phase};
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::vip::reconcile::Reconciler;
@@ -37,17 +39,35 @@ impl World<'_> {
         }
         let number = self.number();
         let seed = self.draw.u64(..);
-        let plan = self.hosts[host].plan;
+        let mut plan = self.hosts[host].plan;
+        if plan.unknown {
+            let pause = self.millis(20, 800);
+            let process = number;
+            self.after(pause, Event::Probe { host, process });
+        }
         let mut terms = Terms::managed(plan.lock_delay, TTL);
         if !plan.kernel_lease {
             terms = terms.without_kernel_lease();
         }
+        terms = self.game.broken.map_or(terms, |rule| terms.breaking(rule));
+        plan.liveness_ttl = plan.liveness(&terms);
         let params = Params {
-            terms: self.game.broken.map_or(terms, |rule| terms.breaking(rule)),
+            terms,
             value: request::value(host),
             session_name: format!("p{number}"),
             before: self.before(host),
-            options: Options::default(),
+            options: Options {
+                priority: plan.priority,
+                preempt_after: plan.preempt_after,
+                liveness_ttl: plan.liveness_ttl,
+                peer_interval: plan.peer_interval,
+                candidates: plan.candidates,
+                health: if plan.unknown {
+                    Health::Unknown
+                } else {
+                    self.fitness(host)
+                },
+            },
         };
         let before = params.before.clone();
         self.trace.say(self.now, Who::Host(host), || {
@@ -57,9 +77,8 @@ impl World<'_> {
         let it = &mut self.hosts[host];
         it.told = it.plan.lock_delay;
         let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
-        let lock_delay = it.plan.lock_delay;
         let reconciler = Reconciler::new(ADDRESS);
-        let mut process = Process::new(number, self.now, lock_delay, machine, reconciler, first);
+        let mut process = Process::new(number, self.now, plan, machine, reconciler, first);
         match before {
             Before::Nothing => {}
             Before::Leftover { .. } => self.tally.saw("starts after a leftover session"),
@@ -76,7 +95,10 @@ impl World<'_> {
 
     /// The process is no more. What it gave the kernel stays.
     pub(super) fn die(&mut self, host: usize) {
-        if self.hosts[host].process.take().is_some() {
+        if let Some(process) = self.hosts[host].process.take() {
+            if process.frozen == 0 {
+                self.hosts[host].gone = self.now;
+            }
             self.trace
                 .say(self.now, Who::Host(host), || "daemon gone".to_owned());
         }
@@ -103,8 +125,38 @@ impl World<'_> {
     }
 
     pub(super) fn freeze(&mut self, host: usize) {
-        if let Some(process) = &mut self.hosts[host].process {
+        let it = &mut self.hosts[host];
+        if let Some(process) = &mut it.process {
+            if process.frozen == 0 {
+                it.gone = self.now;
+            }
             process.frozen += 1;
+        }
+    }
+
+    /// How fit a host is, as its daemon finds out when it looks.
+    fn fitness(&self, host: usize) -> Health {
+        if self.hosts[host].unfit > 0 {
+            Health::Bad("unfit".to_owned())
+        } else {
+            Health::Good
+        }
+    }
+
+    /// A daemon that was just started has found out how fit its host is.
+    pub(super) fn probed(&mut self, host: usize, number: u64) {
+        let process = self.hosts[host].process.as_ref();
+        if process.is_some_and(|process| process.number == number) {
+            self.probe(host);
+        }
+    }
+
+    /// A daemon has looked how fit its host is.
+    pub(super) fn probe(&mut self, host: usize) {
+        let health = self.fitness(host);
+        if let Some(process) = &mut self.hosts[host].process {
+            process.health = Some(health);
+            self.pump(host);
         }
     }
 
@@ -182,11 +234,19 @@ impl World<'_> {
             if process.frozen > 0 || process.task.ending {
                 return;
             }
-            let input = if let Some((op, kept)) = process.remembered.pop_front() {
+            let mut at = local;
+            let input = if let Some((came, datagram)) = process.heard.pop_front() {
+                at = came.unwrap_or(local);
+                // A whole buffer of them may have waited.
+                process.calls_now.1 = 0;
+                Input::Heard(Rc::unwrap_or_clone(datagram))
+            } else if let Some((op, kept)) = process.remembered.pop_front() {
                 Input::Remembered { op, kept }
             } else if process.stop == Stop::Asked {
                 process.stop = Stop::Told;
                 Input::Stop
+            } else if let Some(health) = process.health.take() {
+                Input::Health(health)
             } else if let Some(report) = process.report.take() {
                 Input::Vip(report)
             } else if let Some((op, result)) = process.inbox.pop_front() {
@@ -218,12 +278,13 @@ impl World<'_> {
                 self.violation = Some(Violation::Spins(host));
                 return;
             }
-            let actions = process.machine.step(local, input);
+            let actions = process.machine.step(at, input);
             self.do_all(host, actions);
         }
     }
 
-    fn wake_driver(&mut self, host: usize, at: Duration) {
+    /// Wakes the driver at a time, or soon after.
+    pub(super) fn wake_driver(&mut self, host: usize, at: Duration) {
         let Some(process) = &self.hosts[host].process else {
             return;
         };
@@ -245,8 +306,30 @@ impl World<'_> {
         );
     }
 
-    /// Passes the order on, then hands the requests out.
+    /// Hands the requests out and sends what is to be sent, then passes the order on.
     fn do_all(&mut self, host: usize, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Call { op, call, timeout } => {
+                    self.trace.say(self.now, Who::Host(host), || {
+                        format!("asks {}", super::consul::shown(&call))
+                    });
+                    if let Some(process) = &mut self.hosts[host].process
+                        && matches!(call, Call::SessionLockDelay(_))
+                    {
+                        process.asking = Some((op, process.machine.status().session));
+                    }
+                    self.send(host, op, call, timeout);
+                }
+                Action::Send { contact, datagram } => self.say(host, &contact, datagram),
+                Action::Remember { op, note } => {
+                    let kept = self.remember(host, note);
+                    if let Some(process) = &mut self.hosts[host].process {
+                        process.remembered.push_back((op, kept));
+                    }
+                }
+            }
+        }
         let Some(process) = &mut self.hosts[host].process else {
             return;
         };
@@ -275,65 +358,7 @@ impl World<'_> {
             }
             self.rouse(host);
         }
-        for action in actions {
-            match action {
-                Action::Call { op, call, timeout } => {
-                    self.trace.say(self.now, Who::Host(host), || {
-                        format!("asks {}", super::consul::shown(&call))
-                    });
-                    if let Some(process) = &mut self.hosts[host].process
-                        && matches!(call, Call::SessionLockDelay(_))
-                    {
-                        process.asking = Some((op, process.machine.status().session));
-                    }
-                    self.send(host, op, call, timeout);
-                }
-                Action::Send { .. } => {}
-                Action::Remember { op, note } => {
-                    let kept = self.remember(host, note);
-                    if let Some(process) = &mut self.hosts[host].process {
-                        process.remembered.push_back((op, kept));
-                    }
-                }
-            }
-        }
         self.see_whether_stopped(host);
-    }
-
-    /// As `runtime::session` does with a file.
-    fn remember(&mut self, host: usize, note: Note) -> bool {
-        let it = &mut self.hosts[host];
-        let written = it.full == 0 || note == Note::Nothing;
-        if it.read_only > 0 {
-            self.tally.saw("notes that were not kept");
-            return false;
-        }
-        self.trace
-            .say(self.now, Who::Host(host), || format!("notes {note:?}"));
-        let lock_delay = it.process.as_ref().map(|process| process.lock_delay);
-        it.note = written.then_some((note, it.boot, lock_delay.unwrap_or_default()));
-        true
-    }
-
-    /// As `runtime::session` judges what it finds.
-    fn before(&self, host: usize) -> Before {
-        let it = &self.hosts[host];
-        let Some((note, boot, lock_delay)) = it.note.clone() else {
-            return Before::Nothing;
-        };
-        let same_terms = boot == it.boot && lock_delay == it.plan.lock_delay;
-        match note {
-            Note::Nothing => Before::Nothing,
-            Note::Live { name, session } if same_terms => Before::Adoptable { name, session },
-            Note::Creating { name } => Before::Leftover {
-                name,
-                session: None,
-            },
-            Note::Live { name, session } | Note::Spent { name, session } => Before::Leftover {
-                name,
-                session: Some(session),
-            },
-        }
     }
 
     fn see_whether_stopped(&mut self, host: usize) {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use vip_elector::election::call::{Answer, Failure};
+use vip_elector::election::peer::Datagram;
 
 use crate::raft::Proposal;
 use crate::request::Request;
@@ -30,8 +31,21 @@ pub(super) enum Event {
     Elect,
     /// Gossip has made up its mind about a node.
     Gossip { node: usize, number: u64 },
-    /// An agent tells the catalog how its check is.
+    /// An agent tells the catalog how its checks are.
     AntiEntropy { node: usize },
+    /// A liveness check may have run out.
+    LivenessOver { node: usize, number: u64 },
+    /// An agent may give up a service whose check has been critical for long.
+    Reap { node: usize, number: u64 },
+    /// A datagram reaches a host.
+    Hear {
+        host: usize,
+        process: u64,
+        sent: Duration,
+        datagram: Rc<Datagram>,
+    },
+    /// A daemon has found out how fit its host is.
+    Probe { host: usize, process: u64 },
     /// A driver has something to do.
     Drive { host: usize, process: u64 },
     /// A VIP task has something to do.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use vip_elector::election::call::LOCK_FLAG;
 
 use super::{Event, World};
-use crate::fault::{Fault, Record, Target};
+use crate::fault::{Fault, Target};
+use crate::group;
 use crate::invariants::TIDYING;
 use crate::raft::SERVERS;
 use crate::request::{self, KEY};
@@ -28,6 +29,7 @@ impl World<'_> {
         self.trace.say(self.now, Who::Fate, || {
             format!("{number}: {fault} (host{host})")
         });
+        self.vacate(host, &fault);
         match fault {
             Fault::Kill { .. } => self.die(host),
             Fault::Freeze { .. } => self.freeze(host),
@@ -102,6 +104,24 @@ impl World<'_> {
                     self.kernel_changed(host);
                 }
             }
+            Fault::Unfit { .. } => {
+                self.hosts[host].unfit += 1;
+                self.probe(host);
+            }
+            Fault::Switchover { to } => {
+                let to = to.map_or(String::new(), request::value);
+                self.by_hand(Command::Put(Write {
+                    key: group::switchover(),
+                    value: to.into_bytes(),
+                    flags: 0,
+                }));
+            }
+            Fault::CutPeers { with, ways, .. } => self.network.cut_peers(host, with, ways, false),
+            Fault::Replay => self.network.replays += 1,
+            Fault::DeleteEntry { .. } => {
+                let entry = group::entry(&request::value(host));
+                self.by_hand(Command::Delete(entry));
+            }
             Fault::NoMemory { full, .. } => {
                 self.hosts[host].full += 1;
                 self.hosts[host].read_only += u32::from(!full);
@@ -144,6 +164,8 @@ impl World<'_> {
                         it.note = None;
                     }
                 }
+                let forgets = self.draw.bool();
+                self.service_restarts(host, forgets);
                 self.bring_up(host);
                 let pause = self.millis(100, 2_000);
                 self.after(pause, Event::Start { host });
@@ -156,7 +178,10 @@ impl World<'_> {
             }
             Fault::CutPair { with, ways, .. } => self.network.cut(host, with, ways, true),
             Fault::Weather(_) => self.network.weather(number, None),
-            Fault::RestartAgent { .. } => self.bring_up(host),
+            Fault::RestartAgent { forgets, .. } => {
+                self.service_restarts(host, forgets);
+                self.bring_up(host);
+            }
             Fault::FlapCheck { .. } => {
                 self.hosts[host].critical -= 1;
                 self.anti_entropy(host);
@@ -170,6 +195,12 @@ impl World<'_> {
                 self.hosts[host].kernel.down -= 1;
                 self.kernel_changed(host);
             }
+            Fault::Unfit { .. } => {
+                self.hosts[host].unfit -= 1;
+                self.probe(host);
+            }
+            Fault::CutPeers { with, ways, .. } => self.network.cut_peers(host, with, ways, true),
+            Fault::Replay => self.network.replays -= 1,
             Fault::NoMemory { full, .. } => {
                 self.hosts[host].full -= 1;
                 self.hosts[host].read_only -= u32::from(!full);
@@ -179,7 +210,9 @@ impl World<'_> {
             | Fault::DestroySession
             | Fault::Overwrite
             | Fault::WriteValue
-            | Fault::RemoveAddress { .. } => {}
+            | Fault::RemoveAddress { .. }
+            | Fault::Switchover { .. }
+            | Fault::DeleteEntry { .. } => {}
         }
         self.rewired();
     }
@@ -219,20 +252,6 @@ impl World<'_> {
     fn delete_key(&mut self) {
         self.invariants.deleted(self.now);
         self.by_hand(Command::Delete(KEY.to_owned()));
-    }
-
-    fn spoil_note(&mut self, host: usize, record: Record) {
-        let it = &mut self.hosts[host];
-        match record {
-            Record::Kept => {}
-            // What cannot be read says as much as what is not there.
-            Record::Lost | Record::Garbage => it.note = None,
-            Record::OtherBoot => {
-                if let Some((_, boot, _)) = &mut it.note {
-                    *boot = u32::MAX;
-                }
-            }
-        }
     }
 
     /// A node's agent ends; in order, it answers the blocking reads that wait.
@@ -278,6 +297,7 @@ impl World<'_> {
             let pause = self.nap();
             self.after(pause, Event::Arrive(Rc::clone(&request)));
         }
+        self.mind_service(node);
         if node < SERVERS {
             self.wake_watches(node, true);
             if self.cluster.leader == Some(node) {

@@ -1,0 +1,108 @@
+//! Pure: what stands below the trigger key, and how it is written there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use vip_elector::election::call::SessionId;
+use vip_elector::election::candidate::{Candidate, Contact, GroupRead, Request as Wish, Secret};
+
+#[cfg(doc)]
+use crate::request::KEY;
+use crate::request::Request;
+use crate::store::Listing;
+
+/// What everything below [`KEY`] begins with.
+pub const PREFIX: &str = "service/pg/leader/";
+
+/// Below the trigger key.
+const CANDIDATES: &str = "candidates/";
+
+/// Below the trigger key.
+const SWITCHOVER: &str = "switchover";
+
+const PORT: u16 = 8547;
+
+/// Where a host is entered as a candidate.
+pub fn entry(value: &str) -> String {
+    format!("{PREFIX}{CANDIDATES}{value}")
+}
+
+/// Where an operator asks for another leader.
+pub fn switchover() -> String {
+    format!("{PREFIX}{SWITCHOVER}")
+}
+
+/// What a candidate writes into its entry.
+pub fn written(request: &Request) -> Vec<u8> {
+    let plan = &request.plan;
+    let listens = u8::from(plan.peer_interval.is_some());
+    let (host, process) = (request.host, request.process);
+    let delay = plan.lock_delay.as_millis();
+    format!("{} {delay} {listens} {host} {process}", plan.priority).into_bytes()
+}
+
+/// What is read there, as the client makes it out: entries that nobody holds, or that cannot be read, are
+/// none.
+pub fn read(listing: &Listing) -> GroupRead {
+    let mut read = GroupRead {
+        index: listing.index,
+        candidates: Vec::new(),
+        request: None,
+    };
+    for (key, entry) in &listing.entries {
+        let text = entry.value.as_deref().unwrap_or_default();
+        let Ok(text) = std::str::from_utf8(text) else {
+            continue;
+        };
+        let name = key.strip_prefix(PREFIX).unwrap_or_default();
+        if name == SWITCHOVER {
+            read.request = Some(Wish {
+                index: entry.modify_index,
+                to: (!text.is_empty()).then(|| text.to_owned()),
+            });
+        } else if let Some(value) = name.strip_prefix(CANDIDATES)
+            && let Some(session) = &entry.session
+        {
+            read.candidates.extend(candidate(value, session, text));
+        }
+    }
+    read
+}
+
+/// The host and the process that a contact belongs to.
+pub fn addressee(contact: &Contact) -> (usize, u64) {
+    let host = match contact.address.ip() {
+        IpAddr::V4(address) => usize::from(address.octets()[3]),
+        IpAddr::V6(_) => usize::MAX,
+    };
+    let Secret(secret) = contact.secret;
+    let mut process = [0; 8];
+    process.copy_from_slice(&secret[..8]);
+    (host, u64::from_le_bytes(process))
+}
+
+fn candidate(value: &str, session: &SessionId, text: &str) -> Option<Candidate> {
+    let mut words = text.split(' ');
+    let priority = words.next()?.parse().ok()?;
+    let lock_delay = Duration::from_millis(words.next()?.parse().ok()?);
+    let listens = words.next()? == "1";
+    let host = words.next()?.parse().ok()?;
+    let process = words.next()?.parse().ok()?;
+    Some(Candidate {
+        value: value.to_owned(),
+        session: session.clone(),
+        priority,
+        lock_delay,
+        contact: listens.then(|| contact(host, process)),
+    })
+}
+
+/// A process listens at its host's address, and its number makes its secret.
+fn contact(host: u8, process: u64) -> Contact {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&process.to_le_bytes());
+    Contact {
+        address: SocketAddr::from((Ipv4Addr::new(10, 0, 0, host), PORT)),
+        secret: Secret(secret),
+    }
+}
