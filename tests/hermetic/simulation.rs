@@ -18,10 +18,10 @@ use vip_sim::world::{self, Game, Heed};
 const SLICE: Range<u64> = 0..10_000;
 
 /// What must have happened in the slice, at least so often, so that it says something.
-const MUST_BE_SEEN: [(&str, u64); 16] = [
+const MUST_BE_SEEN: [(&str, u64); 26] = [
     ("leaderships", 20_000),
     ("failovers", 7_000),
-    ("adoptions", 1_000),
+    ("adoptions", 700),
     ("starts with a session to adopt", 2_000),
     ("starts after a leftover session", 1_000),
     ("clean stops", 1_500),
@@ -35,6 +35,16 @@ const MUST_BE_SEEN: [(&str, u64); 16] = [
     ("raft leader changes", 4_000),
     ("nodes found dead by gossip", 1_500),
     ("notes that were not kept", 250),
+    ("candidates registered", 10_000),
+    ("handovers", 2_000),
+    ("handovers refused", 100),
+    ("switchovers", 200),
+    ("switchover requests dropped", 400),
+    ("liveness checks that ran out", 5_000),
+    ("services that were forgotten", 500),
+    ("deposes", 700),
+    ("datagrams sent again", 700),
+    ("takeovers from a dead or frozen daemon alone", 150),
 ];
 
 #[test]

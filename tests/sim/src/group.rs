@@ -106,3 +106,42 @@ fn contact(host: u8, process: u64) -> Contact {
         secret: Secret(secret),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vip_elector::election::call::{Entry, LOCK_FLAG};
+
+    use super::*;
+
+    fn entry(value: &str, session: Option<&str>) -> Entry {
+        Entry {
+            value: Some(value.as_bytes().to_vec()),
+            flags: LOCK_FLAG,
+            session: session.map(SessionId::new),
+            modify_index: 7,
+        }
+    }
+
+    #[test]
+    fn only_what_is_held_and_can_be_read_is_a_candidate() {
+        let below = |name: &str| format!("{PREFIX}{name}");
+        let listing = Listing {
+            index: 9,
+            entries: vec![
+                (below("candidates/a"), entry("3 2500 1 1 42", Some("s"))),
+                (below("candidates/b"), entry("3 2500 1 1 42", None)),
+                (below("candidates/c"), entry("garbage", Some("t"))),
+                (below("switchover"), entry("a", None)),
+            ],
+        };
+        let group = read(&listing);
+        let [candidate] = group.candidates.as_slice() else {
+            panic!("{:?}", group.candidates)
+        };
+        assert_eq!((candidate.value.as_str(), candidate.priority), ("a", 3));
+        assert_eq!(candidate.lock_delay, Duration::from_millis(2500));
+        assert_eq!(addressee(&candidate.contact.unwrap()), (1, 42));
+        let wish = group.request.unwrap();
+        assert_eq!((wish.index, wish.to.as_deref()), (7, Some("a")));
+    }
+}

@@ -121,10 +121,7 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             let mut operations = vec![
                 Op::CheckSession(group::entry(&successor.value), successor.session.clone()),
                 Op::Unlock(write(b""), session.clone()),
-                Op::Lock(
-                    write(successor.value.as_bytes()),
-                    successor.session.clone(),
-                ),
+                Op::Lock(write(successor.value.as_bytes()), successor.session.clone()),
             ];
             operations.extend(registered.then(|| Op::Delete(entry())));
             if let Some(index) = request {

@@ -232,4 +232,3 @@ fn millis(draw: &mut Rng, from: u64, to: u64) -> Duration {
 fn spread(draw: &mut Rng, from: f64, to: f64) -> Duration {
     Duration::from_secs_f64(from * (to / from).powf(draw.f64()) / 1000.0)
 }
-

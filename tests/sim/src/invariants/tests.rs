@@ -71,6 +71,43 @@ fn the_kernel_alone_is_excused_only_below_the_strict_lock_delay_and_without_a_da
 }
 
 #[test]
+fn the_kernel_alone_is_not_excused_where_its_daemons_silence_ended_the_session() {
+    let (lock_delay, gone) = (2 * SECOND, 10 * SECOND + SECOND / 10);
+    let now = 10 * SECOND + lock_delay + SECOND;
+    let dead = Seen {
+        running_since: None,
+        gone,
+        ..up(10 * SECOND)
+    };
+    let check = |cause: Option<Cause>| {
+        let mut invariants = proven([lock_delay; 2]);
+        let session = SessionId::new("s");
+        invariants.owners.insert(
+            session.clone(),
+            Owner {
+                host: 0,
+                process: 1,
+                taken_up: true,
+                renewed: Duration::ZERO,
+                orphan: false,
+            },
+        );
+        if let Some(cause) = cause {
+            invariants.died(now - lock_delay, &session, cause);
+        }
+        invariants
+            .check(now, &[dead, up(now)], Heed::Overlap)
+            .is_ok()
+    };
+    assert!(check(None));
+    assert!(check(Some(Cause::Other)), "somebody else ended it");
+    let silent = Cause::silence(10 * SECOND, SECOND);
+    assert!(!check(Some(silent)), "it was missed, and too soon");
+    let before = Cause::silence(8 * SECOND, SECOND);
+    assert!(check(Some(before)), "it was silent before it died");
+}
+
+#[test]
 fn an_unknown_lock_delay_is_excused_only_after_the_key_was_deleted() {
     let mut invariants = proven([10 * SECOND, 3 * SECOND]);
     let younger = |told| Seen {

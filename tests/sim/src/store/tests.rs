@@ -166,3 +166,29 @@ fn only_its_own_server_decides_whether_a_session_is_renewed() {
     assert_eq!(renew(&behind), Ok(()));
     assert_eq!(renew(&ahead), Err(FailureKind::SessionGone));
 }
+
+#[test]
+fn the_index_of_a_prefix_is_that_of_the_last_change_below_it() {
+    let put = |key: &str| {
+        Command::Put(Write {
+            key: key.to_owned(),
+            value: b"v".to_vec(),
+            flags: 0,
+        })
+    };
+    let mut store = Store::new();
+    let mut apply = |command: &Command| {
+        store.apply(Duration::ZERO, command).unwrap();
+        (store.index(), store.index_below("k/"))
+    };
+    let (index, below) = apply(&put("other"));
+    assert_eq!(index, below, "nothing ever was there: as of all keys");
+    let (index, below) = apply(&put("k/a"));
+    assert_eq!(index, below);
+    let (index, below) = apply(&put("k"));
+    assert!(below < index, "the key itself is not below itself");
+    let (index, below) = apply(&Command::Delete("k/a".to_owned()));
+    assert_eq!(index, below, "a deletion is a change");
+    let (index, below) = apply(&put("other/b"));
+    assert!(below < index, "what is elsewhere is none");
+}

@@ -64,7 +64,13 @@ impl World<'_> {
     }
 
     /// A datagram is there.
-    pub(super) fn hear(&mut self, host: usize, number: u64, sent: Duration, datagram: Rc<Datagram>) {
+    pub(super) fn hear(
+        &mut self,
+        host: usize,
+        number: u64,
+        sent: Duration,
+        datagram: Rc<Datagram>,
+    ) {
         let it = &mut self.hosts[host];
         let local = it.clock.read(self.now);
         let Some(process) = &mut it.process else {
