@@ -150,4 +150,10 @@ impl Process {
             },
         }
     }
+
+    /// Returns when the last heartbeat was sent that was heard of this leader.
+    pub fn last_word_of(&self, leader: &SessionId) -> Option<Duration> {
+        let last = self.last_word.as_ref().filter(|(of, _)| of == leader);
+        last.map(|(_, sent)| *sent)
+    }
 }

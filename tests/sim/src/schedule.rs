@@ -105,11 +105,12 @@ impl Schedule {
         let [alone] = self.faults.as_slice() else {
             return None;
         };
-        match alone.fault {
-            Fault::CutPair { .. } | Fault::CutPeers { .. } => Some(1),
-            Fault::FlapCheck { .. } | Fault::DeleteEntry { .. } => Some(0),
-            _ => None,
-        }
+        let link = matches!(alone.fault, Fault::CutPair { .. } | Fault::CutPeers { .. });
+        let none = matches!(
+            alone.fault,
+            Fault::FlapCheck { .. } | Fault::DeleteEntry { .. }
+        );
+        (link || none).then_some(u32::from(link))
     }
 
     /// Returns how long a host's daemon may be silent until its session ends, where its agent notices.

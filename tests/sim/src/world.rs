@@ -1,6 +1,7 @@
 //! Pure: one simulation. Events in true time, each drawn from the seed, on the shipped machines and
 //! reconcilers.
 
+mod account;
 mod agent;
 mod catalog;
 mod consul;

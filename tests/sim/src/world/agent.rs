@@ -59,21 +59,17 @@ impl World<'_> {
     pub(super) fn serve(&mut self, request: &Rc<Request>) {
         let node = request.host;
         let known = self.nodes[node].service.is_some();
-        let result = match request.call {
-            Call::RegisterService { .. } => {
-                self.pass(request);
-                Ok(Answer::Done)
-            }
-            Call::Feed if known => {
-                self.pass(request);
-                Ok(Answer::Done)
-            }
-            Call::DeregisterService if known => {
+        let registers = matches!(request.call, Call::RegisterService { .. });
+        let result = if !registers && !known {
+            Err(failure(FailureKind::CheckMissing))
+        } else {
+            if let Call::DeregisterService = request.call {
                 self.nodes[node].service = None;
                 self.tell_soon(node);
-                Ok(Answer::Done)
+            } else {
+                self.pass(request);
             }
-            _ => Err(failure(FailureKind::CheckMissing)),
+            Ok(Answer::Done)
         };
         self.answer(node, request, result, Duration::ZERO);
     }

@@ -24,13 +24,10 @@ impl World<'_> {
         let Some(process) = &mut self.hosts[host].process else {
             return;
         };
-        let word = match &call {
-            Call::Depose(leader) => process
-                .last_word
-                .as_ref()
-                .filter(|(of, _)| of == leader)
-                .map(|(_, sent)| *sent),
-            _ => None,
+        let word = if let Call::Depose(leader) = &call {
+            process.last_word_of(leader)
+        } else {
+            None
         };
         let request = Rc::new(Request {
             host,

@@ -3,24 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use vip_elector::election::call::{Call, FailureKind, SessionId};
-use vip_elector::election::lease::Terms;
+use vip_elector::election::call::{FailureKind, SessionId};
 use vip_elector::election::time::Timestamp;
 
 use super::catalog::set_check;
 use super::{Event, World};
-use crate::invariants::{Cause, Violation};
 use crate::raft::{Proposal, SERVERS};
-use crate::request::{self, CHECK, KEY, LIVE, Request, SERF, failure};
-use crate::schedule::TTL;
-use crate::store::{Command, Health, Store, Timers};
+use crate::request::{self, CHECK, KEY, Request, SERF, failure};
+use crate::store::{Command, Health, Timers};
 use crate::trace::Who;
-
-/// How often a daemon that is well passes its liveness check at least, where that matters.
-const FEED_INTERVAL: Duration = Duration::from_millis(400);
-
-/// How much later than it should a daemon that is well, and whose messages are not held up, does something.
-const PROMPT: Duration = Duration::from_millis(50);
 
 impl World<'_> {
     /// Three servers that know all nodes and their checks.
@@ -104,11 +95,11 @@ impl World<'_> {
         let upto = self.cluster.log.len();
         let server = &mut self.cluster.servers[leader];
         let held = server.store.read(KEY).entry.and_then(|entry| entry.session);
-        let ends = |store: &Store| match &command {
-            Command::DestroySession(id) => store.session(id).is_some(),
-            _ => false,
+        let ended = if let Command::DestroySession(id) = &command {
+            server.store.session(id).is_some()
+        } else {
+            false
         };
-        let ended = ends(&server.store);
         let reply = server.catch_up(self.now, &self.cluster.log, upto);
         let died = held.filter(|holder| server.store.session(holder).is_none());
         if let Some(holder) = died {
@@ -150,114 +141,6 @@ impl World<'_> {
             request.carried_out.set(true);
             let result = request::answer(&command, reply);
             self.answer(leader, &request, result, Duration::ZERO);
-        }
-    }
-
-    /// What a session that held the lock dies of.
-    fn cause(&self, command: &Command, request: Option<&Request>, holder: &SessionId) -> Cause {
-        let owner = self.invariants.owner(holder);
-        match (command, request) {
-            (Command::DestroySession(_), None) => self.invariants.forgotten(holder, self.now),
-            (
-                Command::DestroySession(_),
-                Some(Request {
-                    call: Call::Depose(_),
-                    word: Some(word),
-                    plan,
-                    ..
-                }),
-            ) => {
-                let interval = plan.peer_interval.unwrap_or_default();
-                Cause::silence(*word, interval + PROMPT)
-            }
-            (Command::SetCheck { check, .. }, _) if check == LIVE => {
-                let Some(host) = owner else {
-                    return Cause::Other;
-                };
-                match self.nodes[host].service {
-                    // Nothing that it sent was lost.
-                    Some(service) if service.passed == self.hosts[host].fed => {
-                        let terms = Terms::managed(self.hosts[host].plan.lock_delay, TTL);
-                        let well = FEED_INTERVAL + terms.confirm_interval() + PROMPT;
-                        Cause::silence(service.passed, well)
-                    }
-                    Some(_) | None => Cause::Other,
-                }
-            }
-            _ => Cause::Other,
-        }
-    }
-
-    /// Counts what has come through the log; `ended` where it has ended a session that lived.
-    fn count(&mut self, request: &Request, done: bool, ended: bool) {
-        match (&request.call, done) {
-            (Call::HandOver { request: wish, .. }, true) => {
-                self.tally.saw("handovers");
-                if wish.is_some() {
-                    self.tally.saw("switchovers");
-                }
-            }
-            (Call::HandOver { .. }, false) => self.tally.saw("handovers refused"),
-            (Call::Release { .. }, true) => self.tally.saw("releases"),
-            (Call::Register(_), true) => self.tally.saw("candidates registered"),
-            (Call::DropRequest { .. }, true) => self.tally.saw("switchover requests dropped"),
-            (Call::Depose(_), true) if ended => {
-                self.tally.saw("deposes");
-                self.deposes += 1;
-                if self
-                    .schedule
-                    .deposes()
-                    .is_some_and(|most| self.deposes > most)
-                {
-                    self.violation = Some(Violation::WrongDepose(self.deposes));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the client asks once more for a session, because the catalog does not know of its liveness
-    /// check yet, or not yet that it passes.
-    fn asks_again(&mut self, leader: usize, request: &Rc<Request>) -> bool {
-        let Call::CreateSession { liveness: true, .. } = request.call else {
-            return false;
-        };
-        let known = self.cluster.servers[leader]
-            .store
-            .check(&request::node(request.host), LIVE);
-        let again = Duration::from_millis(20);
-        let over = self.now + 2 * again > request.times_out;
-        if known == Some(Health::Passing) || over || !self.waits(request) {
-            return false;
-        }
-        if known == Some(Health::Critical) {
-            self.pass(request);
-        }
-        self.bound(request);
-        self.after(again, Event::Arrive(Rc::clone(request)));
-        true
-    }
-
-    /// Whether the process that sent a request still wants an answer.
-    fn waits(&self, request: &Request) -> bool {
-        let process = self.hosts[request.host].process.as_ref();
-        process.is_some_and(|process| {
-            process.number == request.process && process.pending.contains_key(&request.op)
-        })
-    }
-
-    /// Keeps account of whose sessions there are.
-    fn made(&mut self, leader: usize, id: &SessionId, request: &Rc<Request>) {
-        let waits = self.waits(request);
-        let doubled = request.carried_out.get();
-        let orphan = !waits || doubled || self.now >= request.times_out;
-        if orphan {
-            self.tally.saw("sessions nobody waited for");
-        }
-        self.invariants.made(id, request, orphan);
-        let live = self.cluster.servers[leader].store.sessions();
-        if let Some(violation) = self.invariants.sessions(id, live.map(|(id, _)| id)) {
-            self.violation = Some(violation);
         }
     }
 
