@@ -90,7 +90,12 @@ fn handed_over(cluster: &mut Cluster, leader: &str) -> Result<(), Box<dyn Error>
 
     let leader = cluster.settle(LIMIT)?;
     until_all_stand(cluster, &leader)?;
-    let to = cluster.others(&leader).last().ok_or("nobody")?.name().to_owned();
+    let to = cluster
+        .others(&leader)
+        .last()
+        .ok_or("nobody")?
+        .name()
+        .to_owned();
     let request = format!("{}/switchover", cluster.key());
     let start = Instant::now();
     let agent = cluster.host(&leader)?.agent();
@@ -165,7 +170,17 @@ fn one_way(cluster: &mut Cluster, leader: &str) -> Result<(), Box<dyn Error>> {
     let deaf = cluster.others(leader).next().ok_or("nobody")?;
     let address = deaf.address().to_string();
     let start = Instant::now();
-    let rule = ["rule", "add", "to", &address, "ipproto", "udp", "dport", "8547", "blackhole"];
+    let rule = [
+        "rule",
+        "add",
+        "to",
+        &address,
+        "ipproto",
+        "udp",
+        "dport",
+        "8547",
+        "blackhole",
+    ];
     cluster.host(leader)?.namespace().ip(&rule)?;
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(holder(cluster, leader)?.as_deref(), Some(leader));
