@@ -17,6 +17,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::trace;
 
 use self::clock::Clock;
 use crate::consul;
@@ -185,7 +187,11 @@ impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
 /// An answer comes back to every call, whatever Consul does.
 async fn ask<P: Consul>(consul: Arc<P>, call: Call, timeout: Duration) -> Result<Answer, Failure> {
     let what = call.to_string();
+    trace!(what, "asking");
+    let asked_at = Instant::now();
     let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
+    let took_us = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+    trace!(what, took_us, "answered");
     answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)))
 }
 

@@ -361,7 +361,8 @@ fn deleted(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
 }
 
 fn silent_consul(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
-    let daemon = lead(host, &["--lock-delay=3s"])?;
+    // The check would end the session that is to be gone on with.
+    let daemon = lead(host, &["--lock-delay=3s", "--liveness-ttl=0s"])?;
     let session = host.agent().key(cluster.key())?.and_then(|key| key.session);
     let mark = daemon.log.len();
     host.namespace().ip(&["link", "set", "lo", "down"])?;

@@ -217,6 +217,7 @@ impl Leading {
                 self.prolong(sent_at, now, again);
                 return None;
             }
+            core.is_alive();
             // A timeout has used its interval up; what fails at once waits a part of it.
             let retry = now + jitter(interval / 4, &mut core.rng);
             self.confirm = Attempt::Due(retry.max(sent_at + interval / 2));
@@ -225,7 +226,7 @@ impl Leading {
         let ending = match KeyState::of(key.entry.as_ref()) {
             KeyState::Held { by, .. } if by == *own => {
                 self.prolong(sent_at, now, again);
-                core.proven_alive();
+                core.is_alive();
                 core.peers.beat_now(now);
                 if let (None, Some(entry)) = (self.taken_at, &key.entry) {
                     self.taken_at = Some(entry.modify_index);

@@ -1,8 +1,10 @@
-//! Pure: a check in Consul that passes only as long as this machine gets proofs, so that a daemon that
-//! is killed or frozen is missed sooner than its session's TTL would tell.
+//! Pure: a check in Consul that passes only as long as this machine runs, so that a daemon that is killed
+//! or frozen is missed sooner than its session's TTL would tell.
 //!
-//! It is passed when a renewal or a confirm has been answered, and by no timer: who does not reach Consul,
-//! or does not run, does not pass it.
+//! It is passed when a renewal or a confirm has come back, and by no timer: who does not run does not pass
+//! it. One that has failed counts too, as long as the last proof still carries us: until then a Consul
+//! without a leader is ridden out, and must not end our session for it when it has one again. To pass the
+//! check too often makes a session live longer, and never a lease.
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ pub(super) struct Liveness {
     fed_at: Option<Timestamp>,
     /// The request under way, and whether we lead if it says that.
     under_way: Option<(Pending, Option<bool>)>,
-    proven: bool,
+    due: bool,
 }
 
 impl Liveness {
@@ -54,21 +56,21 @@ impl Core {
         feeding.map_or(third, |feeding| third.min(feeding))
     }
 
-    /// Takes in that Consul has just answered a renewal or a confirm.
-    pub(super) fn proven_alive(&mut self) {
-        self.liveness.proven = true;
+    /// Takes in that a renewal or a confirm has come back to a machine that its last proof still carries.
+    pub(super) fn is_alive(&mut self) {
+        self.liveness.due = true;
     }
 
-    /// Passes the check if there was a proof, and the last time was long enough ago.
+    /// Passes the check if a renewal or a confirm has come back, and the last time was long enough ago.
     pub(super) fn feed(&mut self, now: Timestamp, leads: bool) {
-        let proven = std::mem::take(&mut self.liveness.proven);
+        let alive = std::mem::take(&mut self.liveness.due);
         let Some(ttl) = self.liveness_ttl() else {
             return;
         };
         let interval = self.params.terms.feed_interval(ttl);
         let wrong = self.liveness.told != Some(leads);
         let due = self.liveness.fed_at.is_none_or(|at| now >= at + interval);
-        if !proven || !(due || wrong) || self.liveness.under_way.is_some() {
+        if !alive || !(due || wrong) || self.liveness.under_way.is_some() {
             return;
         }
         let call = if wrong {

@@ -36,6 +36,8 @@ pub(super) struct Member {
 pub(super) struct Session {
     pub(super) id: SessionId,
     name: String,
+    /// When the last renewal was sent that was answered.
+    proven_at: Option<Timestamp>,
     renewal: Attempt,
     backoff: Backoff,
 }
@@ -66,6 +68,7 @@ impl Member {
             session: Session {
                 id: session,
                 name,
+                proven_at: None,
                 renewal: Attempt::Due(renew_at),
                 backoff: Backoff::default(),
             },
@@ -134,7 +137,7 @@ impl Member {
             Part::Standby(standby) => core.listen(now, id, standby.seen_leader()),
         }
         core.feed(now, matches!(self.part, Part::Leading(_)));
-        let timeout = core.params.terms.ttl() / 5;
+        let timeout = (core.params.terms.ttl() / 5).min(core.renewal_interval());
         renewal.send_if_due(core, now, timeout, || Call::RenewSession(id.clone()));
         let index = self.watch.index;
         if index > 0 {
@@ -246,13 +249,20 @@ impl Member {
         let next = match result {
             Ok(_) => {
                 self.session.backoff.reset();
-                core.proven_alive();
+                core.is_alive();
+                self.session.proven_at = Some(sent_at);
                 sent_at + self.renewal_interval(core)
             }
             Err(failure) if failure.kind == FailureKind::SessionGone => {
                 return Some(self.session_gone(core, now));
             }
-            Err(_) => now + self.session.backoff.next(&mut core.rng),
+            Err(_) => {
+                let ttl = core.params.terms.ttl();
+                if self.session.proven_at.is_some_and(|at| now < at + ttl) {
+                    core.is_alive();
+                }
+                now + self.session.backoff.next(&mut core.rng)
+            }
         };
         self.session.renewal = Attempt::Due(next);
         None

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::standby::Seen;
-use super::{CALL_TIMEOUT, Core, DeadlineReason};
+use super::{Core, DeadlineReason};
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, Pending, SessionId};
 use crate::election::peer::{Datagram, Message};
 use crate::election::status::{Doing, Feature, Holder};
@@ -25,8 +25,10 @@ use crate::election::time::Timestamp;
 /// For how long nobody is suspected after a session was ended by us, or ours by another.
 const HOLD_OFF: Duration = Duration::from_secs(10);
 
-/// How soon the end of a session is asked for again.
-const DEPOSE_PAUSE: Duration = Duration::from_millis(500);
+/// How soon the end of a session is asked for again, and how long one try may take: a Consul that has just
+/// lost its leader, maybe with ours, lets requests hang for much longer than it takes to elect another.
+const DEPOSE_PAUSE: Duration = Duration::from_millis(250);
+const DEPOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct Peers {
@@ -190,7 +192,7 @@ impl Core {
         let leader = hearing.leader.clone();
         let silence = now.since(hearing.heartbeat.map_or(dead_at, |heard| heard.at));
         let call = Call::Depose(leader.session.clone());
-        let pending = self.call(now, CALL_TIMEOUT, call);
+        let pending = self.call(now, DEPOSE_TIMEOUT, call);
         self.peers.deposing = Some((pending, leader, silence));
     }
 

@@ -225,6 +225,14 @@ impl Resigning {
                 if let Some(role) = self.lead_again(core, now, &result) {
                     return Some(role);
                 }
+                if self.registered
+                    && matches!(&result, Err(failure) if failure.kind == FailureKind::Denied)
+                {
+                    // The rights to the entry are gone, and those to the lock may be left.
+                    self.registered = false;
+                    self.step = Step::Release(Attempt::Due(now));
+                    return None;
+                }
                 // Whatever was answered: destroying the session gives the lock up too, with Consul's
                 // lock-delay in front of the next leader.
                 self.step = Step::Destroy(Attempt::Due(now));

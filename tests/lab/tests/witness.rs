@@ -55,6 +55,17 @@ fn known_gap() -> Result<(), Box<dyn Error>> {
     let outage = measure::outage(&answers, fault..end);
     // Nobody had it between the two, and somebody had it before and after.
     expect_within(outage, adding - removed, end - fault + Probe::INTERVAL)?;
+    let questions = stage.probe.questions().read(<[_]>::to_vec);
+    let in_the_gap = |at: &Instant| (removed..adding).contains(at);
+    let asked = questions.iter().filter(|at| in_the_gap(at)).count();
+    assert!(asked > 0, "no question was asked in the gap");
+    for answer in &answers {
+        let question = questions[usize::try_from(answer.to)?];
+        assert!(
+            question <= answer.at && !in_the_gap(&question),
+            "{answer:?}"
+        );
+    }
     let first = measure::successor(&answers, fault, "left").ok_or("no successor")?;
     assert_eq!(first.by.as_ref(), "right");
     expect_within(first.at - fault, adding - fault, end - fault)?;

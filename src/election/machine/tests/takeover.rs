@@ -47,9 +47,12 @@ fn others() -> Vec<Candidate> {
 }
 
 fn successor(bench: &Bench) -> Option<String> {
-    bench.under_way.iter().find_map(|(_, call)| match call {
-        Call::HandOver { successor, .. } => Some(successor.value.clone()),
-        _ => None,
+    bench.under_way.iter().find_map(|(_, call)| {
+        if let Call::HandOver { successor, .. } = call {
+            Some(successor.value.clone())
+        } else {
+            None
+        }
     })
 }
 

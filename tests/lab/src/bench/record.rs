@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::statistics::{Summary, median};
 
+/// How much of the time before a fault is written down.
+pub(super) const LEAD: Duration = Duration::from_secs(5);
+
 /// A whole bench.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {

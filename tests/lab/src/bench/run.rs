@@ -7,10 +7,8 @@ use vip_lab::cluster::{Cluster, Error, SETTLE_LIMIT};
 use vip_lab::witness::{Answer, measure};
 
 use super::fault::{Fault, RaftLeader};
-use super::record::{Run, Silence, Stretch, milliseconds};
+use super::record::{LEAD, Run, Silence, Stretch, milliseconds};
 
-/// How much of the time before the fault is written down.
-const LEAD: Duration = Duration::from_secs(5);
 /// How long nothing is done after a run: a program that has just started is to be as ready as it gets,
 /// and an overlap that comes late is to be seen.
 const CALM: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::record::{Run, Silence, Stretch};
+use super::record::{LEAD, Run, Silence, Stretch, milliseconds};
 use super::table::time;
 
 const WIDTH: f64 = 760.0;
@@ -95,9 +95,11 @@ impl Scale {
         };
         // Nothing shorter could be seen.
         let shown = shown.max(10.0);
+        let seen = run.service.last().and_then(|last| last.until);
         Self {
-            from: -0.25 * shown,
-            until: 1.4 * shown,
+            from: (-0.25 * shown).max(-milliseconds(LEAD)),
+            // What nobody looked at any more is not drawn as if somebody had.
+            until: (1.4 * shown).min(seen.unwrap_or(0.0).max(shown)),
         }
     }
 
@@ -351,7 +353,7 @@ mod tests {
             ..run()
         };
         let svg = draw("partition", &long, &hosts());
-        assert!(Scale::of(&long).until > 12_000.0);
+        assert_eq!(Scale::of(&long).until, 12_000.0);
         assert_eq!(ends(&svg, "lost").len(), 1);
         assert!(svg.contains(">10 s</text>") && svg.contains(">0 s</text>"));
     }
