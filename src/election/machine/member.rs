@@ -136,6 +136,11 @@ impl Member {
             Part::Leading(_) => core.beat(now, id),
             Part::Standby(standby) => core.listen(now, id, standby.seen_leader()),
         }
+        // First what a takeover waits for.
+        match &mut self.part {
+            Part::Standby(standby) => standby.send(core, now, id),
+            Part::Leading(leading) => leading.send(core, now, id),
+        }
         core.feed(now, matches!(self.part, Part::Leading(_)));
         let timeout = (core.params.terms.ttl() / 5).min(core.renewal_interval());
         renewal.send_if_due(core, now, timeout, || Call::RenewSession(id.clone()));
@@ -147,10 +152,6 @@ impl Member {
         }
         core.send_question(now);
         self.standing.send(core, now, id);
-        match &mut self.part {
-            Part::Standby(standby) => standby.send(core, now, &self.session.id),
-            Part::Leading(leading) => leading.send(core, now, &self.session.id),
-        }
     }
 
     pub(super) fn next_role(&mut self, core: &mut Core, now: Timestamp) -> Option<Role> {
