@@ -97,17 +97,10 @@ impl Binding {
                 .read(&self.terms.key, Consistency::Consistent, timeout)
                 .await
                 .map(Answer::Key),
-            Call::Watch { index } => self
-                .client
-                .watch(
-                    &self.terms.key,
-                    index,
-                    WATCH_WAIT,
-                    Consistency::Stale,
-                    timeout,
-                )
-                .await
-                .map(Answer::Key),
+            Call::Watch { index } => self.watch(index, Consistency::Stale, timeout).await,
+            Call::WatchThroughLeader { index } => {
+                self.watch(index, Consistency::Default, timeout).await
+            }
             Call::MarkVacant => self.mark_vacant(timeout).await.map(done),
             Call::Acquire { session, index } => {
                 let seen = Op::CheckIndex(&self.terms.key, index);
@@ -161,6 +154,19 @@ impl Binding {
             kind: FailureKind::Refused,
             message: "there is no liveness check: it has no ttl".to_owned(),
         })
+    }
+
+    async fn watch(
+        &self,
+        index: u64,
+        consistency: Consistency,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        let key = &self.terms.key;
+        self.client
+            .watch(key, index, WATCH_WAIT, consistency, timeout)
+            .await
+            .map(Answer::Key)
     }
 }
 

@@ -96,6 +96,11 @@ pub enum Call {
         /// The last index seen, at least 1.
         index: u64,
     },
+    /// The same without `?stale`: through the raft leader, which knows first. Only a hint, too.
+    WatchThroughLeader {
+        /// The last index seen, at least 1.
+        index: u64,
+    },
     /// Puts a value without a session where no key is, so that there is an index to check against.
     MarkVacant,
     /// Takes the lock if the key is still as it was at `index`.
@@ -187,6 +192,7 @@ impl Call {
             Self::Unregister(_) => 18,
             Self::DropRequest { .. } => 19,
             Self::Depose(_) => 20,
+            Self::WatchThroughLeader { .. } => 21,
         })
     }
 }
@@ -201,6 +207,7 @@ impl fmt::Display for Call {
             Self::SessionLockDelay(_) => "asking for the holder's lock-delay",
             Self::Read => "reading the trigger key",
             Self::Watch { .. } => "watching the trigger key",
+            Self::WatchThroughLeader { .. } => "watching the trigger key through the raft leader",
             Self::MarkVacant => "marking the trigger key as vacant",
             Self::Acquire { .. } => "acquiring the lock",
             Self::Restore(_) => "restoring the trigger key",
@@ -227,7 +234,7 @@ pub enum Answer {
     Found(Option<SessionId>),
     /// To [`Call::SessionLockDelay`]; `None` when the session is gone.
     LockDelay(Option<Duration>),
-    /// To [`Call::Read`] and [`Call::Watch`].
+    /// To [`Call::Read`], [`Call::Watch`] and [`Call::WatchThroughLeader`].
     Key(KeyRead),
     /// To [`Call::WatchGroup`].
     Group(GroupRead),

@@ -26,6 +26,7 @@ mod standby;
 #[cfg(test)]
 mod tests;
 mod troubles;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

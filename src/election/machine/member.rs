@@ -7,6 +7,7 @@ use super::group::Standing;
 use super::leading::{Leading, Leaving};
 use super::resigning::Resigning;
 use super::standby::Standby;
+use super::watch::{Hint, Watches};
 use super::{Core, DeadlineReason, Role};
 use crate::election::backoff::{Backoff, jitter};
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
@@ -26,7 +27,7 @@ const HOLD_BACK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) session: Session,
-    watch: Watch,
+    watches: Watches,
     pub(super) standing: Standing,
     pub(super) part: Part,
 }
@@ -40,15 +41,6 @@ pub(super) struct Session {
     proven_at: Option<Timestamp>,
     renewal: Attempt,
     backoff: Backoff,
-}
-
-/// The open `?stale` read that tells us to look.
-#[derive(Debug)]
-struct Watch {
-    attempt: Attempt,
-    backoff: Backoff,
-    /// What was last seen; 0 until a proof has been read.
-    index: u64,
 }
 
 #[derive(Debug)]
@@ -72,11 +64,7 @@ impl Member {
                 renewal: Attempt::Due(renew_at),
                 backoff: Backoff::default(),
             },
-            watch: Watch {
-                attempt: Attempt::Due(now),
-                backoff: Backoff::default(),
-                index: 0,
-            },
+            watches: Watches::new(now),
             standing: Standing::new(now),
             part: Part::Standby(Standby::unknown(now)),
         }
@@ -114,9 +102,7 @@ impl Member {
     pub(super) fn deadlines(&self, core: &Core, into: &mut Vec<(Timestamp, DeadlineReason)>) {
         into.extend(self.session.renewal.deadline(DeadlineReason::Renew));
         into.extend(core.question.deadline());
-        if self.watch.index > 0 {
-            into.extend(self.watch.attempt.deadline(DeadlineReason::Retry));
-        }
+        self.watches.deadlines(into);
         self.standing.deadlines(core, into);
         match &self.part {
             Part::Standby(standby) => {
@@ -144,12 +130,7 @@ impl Member {
         core.feed(now, matches!(self.part, Part::Leading(_)));
         let timeout = (core.params.terms.ttl() / 5).min(core.renewal_interval());
         renewal.send_if_due(core, now, timeout, || Call::RenewSession(id.clone()));
-        let index = self.watch.index;
-        if index > 0 {
-            self.watch
-                .attempt
-                .send_if_due(core, now, WATCH_TIMEOUT, || Call::Watch { index });
-        }
+        self.watches.send(core, now);
         core.send_question(now);
         self.standing.send(core, now, id);
     }
@@ -205,9 +186,9 @@ impl Member {
             core.note(Doing::Renewing, &result);
             return self.renewed(core, now, sent.issued_at, result);
         }
-        if let Some(sent) = self.watch.attempt.answered_by(op) {
+        if let Some(hint) = self.watches.completed(core, now, op, &result) {
             core.note(Doing::Watching, &result);
-            let turn = self.watched(core, now, sent.issued_at, result);
+            let turn = self.hinted(core, now, hint?);
             return self.turn(core, now, turn?);
         }
         let session = self.session.id.clone();
@@ -223,8 +204,7 @@ impl Member {
 
     fn turn(&mut self, core: &mut Core, now: Timestamp, turn: Turn) -> Option<Role> {
         match turn {
-            // The watch goes on from what a proof has shown.
-            Turn::Seen(index) => self.watch.index = self.watch.index.max(index),
+            Turn::Seen(index) => self.watches.proven(index),
             Turn::Lead(leading) => self.part = Part::Leading(leading),
             Turn::StandBy(standby, ending) => {
                 core.ending = Some(ending);
@@ -272,8 +252,11 @@ impl Member {
     /// A leader's confirms are proofs of life as good as renewals.
     fn renewal_interval(&self, core: &Core) -> Duration {
         match &self.part {
-            Part::Standby(_) => core.renewal_interval(),
-            Part::Leading(_) => core.params.terms.ttl() / 3,
+            // As long as they come often enough for the liveness check.
+            Part::Leading(_) if core.params.terms.confirm_interval() <= core.renewal_interval() => {
+                core.params.terms.ttl() / 3
+            }
+            Part::Standby(_) | Part::Leading(_) => core.renewal_interval(),
         }
     }
 
@@ -288,38 +271,20 @@ impl Member {
         Role::Resigning(Resigning::holding_nothing(self.session.id.clone(), now))
     }
 
-    /// A stale read never decides anything: it makes us look.
-    fn watched(
-        &mut self,
-        core: &mut Core,
-        now: Timestamp,
-        sent_at: Timestamp,
-        result: Result<Answer, Failure>,
-    ) -> Option<Turn> {
-        let Ok(Answer::Key(key)) = result else {
-            self.watch.attempt = Attempt::Due(now + self.watch.backoff.next(&mut core.rng));
-            return None;
-        };
-        self.watch.backoff.reset();
-        // An index that has not risen is no news: the wait was over, a lagging server answered, or
-        // a snapshot was restored.
-        let news = key.index > self.watch.index;
-        let restored = key.index < self.watch.index;
-        self.watch.index = key.index.max(1);
-        // While there is no key, every write to any other key wakes the watch.
-        let at_once = news && key.entry.is_some();
-        self.watch.attempt = Attempt::Due(if at_once { now } else { sent_at + WATCH_PACE });
-        match &mut self.part {
-            Part::Standby(standby) if news => {
-                return standby.hinted(core, now, &self.session.id, &key);
+    /// A watch never decides anything: it makes us look.
+    fn hinted(&mut self, core: &mut Core, now: Timestamp, hint: Hint) -> Option<Turn> {
+        let own = &self.session.id;
+        match (&mut self.part, hint) {
+            (Part::Standby(standby), Hint::News(key)) => standby.hinted(core, now, own, &key),
+            (Part::Standby(standby), Hint::Restored(_)) => {
+                standby.doubt(now);
+                None
             }
-            Part::Standby(standby) if restored => standby.doubt(now),
-            Part::Leading(leading) if news || restored => {
-                leading.hinted(core, now, &self.session.id, &key);
+            (Part::Leading(leading), Hint::News(key) | Hint::Restored(key)) => {
+                leading.hinted(core, now, own, &key);
+                None
             }
-            Part::Standby(_) | Part::Leading(_) => {}
         }
-        None
     }
 }
 

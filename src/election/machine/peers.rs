@@ -163,6 +163,11 @@ impl Core {
         if absent {
             hearing.restart(now);
         }
+        // A leader sends its heartbeats to those who are entered, and to nobody else.
+        if self.group.by_session(own).is_none() {
+            hearing.heartbeat = None;
+            hearing.restart(now);
+        }
         let Some((ask_at, dead_at)) = hearing.verdict(interval) else {
             self.peers.due = None;
             return;

@@ -148,7 +148,7 @@ impl MemoryConsul {
 impl Consul for MemoryConsul {
     async fn call(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
         let asked_at = Instant::now();
-        if let Call::Watch { index } = call {
+        if let Call::Watch { index } | Call::WatchThroughLeader { index } = call {
             let wait = Duration::from_secs(10).min(timeout);
             let _ = tokio::time::timeout(wait, self.news(index)).await;
         }
@@ -193,10 +193,12 @@ impl State {
                 Ok(Answer::Done)
             }
             Call::SessionLockDelay(_) => Ok(Answer::LockDelay(None)),
-            Call::Read | Call::Watch { .. } => Ok(Answer::Key(KeyRead {
-                index: self.index,
-                entry: self.entry.clone(),
-            })),
+            Call::Read | Call::Watch { .. } | Call::WatchThroughLeader { .. } => {
+                Ok(Answer::Key(KeyRead {
+                    index: self.index,
+                    entry: self.entry.clone(),
+                }))
+            }
             Call::MarkVacant => {
                 if self.entry.is_some() {
                     return Err(failure(FailureKind::Changed));

@@ -150,6 +150,7 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
         | Call::SessionLockDelay(_)
         | Call::Read
         | Call::Watch { .. }
+        | Call::WatchThroughLeader { .. }
         | Call::RegisterService { .. }
         | Call::Feed
         | Call::DeregisterService

@@ -57,14 +57,16 @@ fn answer(call: &Call, index: u64, choice: u8) -> Result<Answer, Failure> {
             Answer::Found((name == "before-0" && choice < 14).then(|| SessionId::new("ours")))
         }
         Call::SessionLockDelay(_) => Answer::LockDelay(Some(D)),
-        Call::Read | Call::Watch { .. } => Answer::Key(match choice {
-            6 => held(index, "theirs"),
-            7 => missing(index),
-            8 => abandoned(index),
-            9 => released(index),
-            // The newest session that anybody may have.
-            _ => held(index, "newest"),
-        }),
+        Call::Read | Call::Watch { .. } | Call::WatchThroughLeader { .. } => {
+            Answer::Key(match choice {
+                6 => held(index, "theirs"),
+                7 => missing(index),
+                8 => abandoned(index),
+                9 => released(index),
+                // The newest session that anybody may have.
+                _ => held(index, "newest"),
+            })
+        }
         Call::RenewSession(_)
         | Call::DestroySession(_)
         | Call::MarkVacant
@@ -249,6 +251,7 @@ impl Watcher {
                 | Call::SessionLockDelay(_)
                 | Call::Read
                 | Call::Watch { .. }
+                | Call::WatchThroughLeader { .. }
                 | Call::MarkVacant
                 | Call::RegisterService { .. }
                 | Call::Feed

@@ -135,6 +135,9 @@ impl World<'_> {
                 let answer = renewed.map(|()| Answer::Done).map_err(failure);
                 self.answer(server, &request, answer, Duration::ZERO);
             }
+            Call::WatchThroughLeader { index } => {
+                self.watch_at(server, Rc::clone(&request), *index)
+            }
             Call::Watch { .. }
             | Call::WatchGroup { .. }
             | Call::RegisterService { .. }

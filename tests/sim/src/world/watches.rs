@@ -29,6 +29,11 @@ impl World<'_> {
             self.bound(&request);
             return;
         };
+        self.watch_at(server, request, index);
+    }
+
+    /// A blocking read of a certain server.
+    pub(super) fn watch_at(&mut self, server: usize, request: Rc<Request>, index: u64) {
         let store = &self.cluster.servers[server].store;
         if index_of(store, &request.call) > index {
             let answer = read(store, &request.call);
