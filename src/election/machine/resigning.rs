@@ -23,6 +23,9 @@ use crate::election::time::Timestamp;
 /// a proof that meets another write on its way takes several times as long.
 const GIVE_WAY: Duration = Duration::from_millis(50);
 
+/// How long a stop waits for what Consul would do by itself.
+const DEREGISTER_TIMEOUT: Duration = Duration::from_millis(300);
+
 /// How often a process that is stopping tries to give a thing up.
 const STOPPING_TRIES: u32 = 2;
 
@@ -144,7 +147,7 @@ impl Resigning {
                 });
             }
             Step::Deregister(attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::DeregisterService);
+                attempt.send_if_due(core, now, DEREGISTER_TIMEOUT, || Call::DeregisterService);
             }
             Step::Destroy(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
