@@ -1,6 +1,6 @@
 //! Pure: which fault comes next, from a seed.
 
-use super::kind::Kind;
+use super::kind::{Kind, Victim};
 use crate::random::Random;
 
 /// How often, in a hundred, two faults come at a time.
@@ -72,14 +72,14 @@ impl Deck {
     }
 
     fn fault(&mut self, kind: Kind, after: u64) -> Fault {
-        let aside = self.random.chance(ASIDE) && !kind.is_of_the_leader();
+        let aside = self.random.chance(ASIDE);
         let other = self.random.below(2) as usize;
         Fault {
             kind,
-            target: if aside {
-                Target::Other(other)
-            } else {
-                Target::Leader
+            target: match kind.victim() {
+                Victim::Anybody if aside => Target::Other(other),
+                Victim::Anybody | Victim::Leader => Target::Leader,
+                Victim::Other => Target::Other(other),
             },
             after,
             pace: 80 + self.random.below(41),
