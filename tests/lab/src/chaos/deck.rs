@@ -136,6 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_the_victim_of_what_cannot_be_done_to_it() {
+        let mut deck = Deck::new(2);
+        for fault in (0..400).flat_map(|_| deck.deal()) {
+            match (fault.kind.victim(), fault.target) {
+                (Victim::Leader, Target::Other(_)) | (Victim::Other, Target::Leader) => {
+                    panic!("{fault:?}")
+                }
+                (Victim::Leader | Victim::Anybody, Target::Leader)
+                | (Victim::Other | Victim::Anybody, Target::Other(_)) => {}
+            }
+        }
+    }
+
+    #[test]
     fn scripts_begin_at_once_and_go_forward() {
         for kind in Kind::ALL {
             let script = kind.script();

@@ -235,13 +235,11 @@ impl Kind {
             | Self::Deaf
             | Self::Mute
             | Self::PacketLoss => &[Part::Cable],
-            Self::AgentRestart
-            | Self::ServersTogether
-            | Self::ServersInTurn
-            | Self::Maintenance
-            | Self::ServiceForgotten => &[Part::Agent],
-            // It takes leave of the others, so they must be there.
-            Self::AgentLeave => &[Part::Agent, Part::Cable],
+            Self::AgentRestart | Self::ServersTogether | Self::ServersInTurn => &[Part::Agent],
+            // The agent tells the others before it answers, so they must be there.
+            Self::AgentLeave | Self::Maintenance | Self::ServiceForgotten => {
+                &[Part::Agent, Part::Cable]
+            }
             Self::LateRequests
             | Self::LateAnswers
             | Self::LostRequests
