@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use vip_lab::cluster::{Cluster, Fault, Program, SETTLE_LIMIT, Setup};
+use vip_lab::cluster::{Cluster, Fault, LOCAL_URL, Program, SETTLE_LIMIT, Setup};
 use vip_lab::drill::{self, Outcome, Step};
 use vip_lab::sandbox::Sandbox;
 
@@ -28,7 +28,11 @@ pub(super) fn run(sandbox: Sandbox, daemon: &Path, after: After) -> anyhow::Resu
     let screen = Screen::new();
     screen.note("three hosts on a switch, with a Consul server and the daemon on each");
     screen.note("waiting for Consul to elect its leader (up to 60 s)");
-    let setup = Setup::new().daemon(Program::manager(daemon));
+    let daemon = Program::manager(daemon).args([
+        format!("--health-url={LOCAL_URL}"),
+        "--health-interval=100ms".to_owned(),
+    ]);
+    let setup = Setup::new().daemon(daemon);
     let mut cluster = setup.start().context("the cluster did not start")?;
     let view = View::start(&cluster, screen)?;
     let outcomes = drills(&mut cluster, screen, &view)?;
@@ -100,7 +104,11 @@ fn tell(screen: Screen, fault: Fault, step: &Step<'_>) {
             ));
         }
         Step::NotTakenOver => screen.bad("nobody took over in time"),
-        Step::Repair(host) => screen.fault(&format!("{host}: {}", undoing(fault))),
+        Step::Repair(host) => {
+            if let Some(undoing) = undoing(fault) {
+                screen.fault(&format!("{host}: {undoing}"));
+            }
+        }
         Step::Settle(limit) => settling(screen, *limit),
     }
 }
@@ -115,7 +123,9 @@ fn settling(screen: Screen, limit: Duration) {
 fn doing(fault: Fault) -> &'static str {
     match fault {
         Fault::Stop => "the daemon is asked to stop (SIGTERM)",
-        Fault::CheckFailure => "its health endpoint answers 503 from now on",
+        Fault::Switchover => "an operator asks for another host",
+        Fault::LocalHealth => "what its daemon asks about its health answers 503 from now on",
+        Fault::CheckFailure => "what Consul asks about its health answers 503 from now on",
         Fault::Kill => "the daemon is killed (SIGKILL)",
         Fault::Crash => "the power fails: no process, no carrier",
         Fault::Partition => "its switch port moves to another network",
@@ -123,14 +133,16 @@ fn doing(fault: Fault) -> &'static str {
     }
 }
 
-fn undoing(fault: Fault) -> &'static str {
-    match fault {
+/// Returns nothing where nothing is to be undone.
+fn undoing(fault: Fault) -> Option<&'static str> {
+    Some(match fault {
+        Fault::Switchover => return None,
         Fault::Stop | Fault::Kill => "the daemon is started again",
-        Fault::CheckFailure => "its health endpoint answers 200 again",
+        Fault::LocalHealth | Fault::CheckFailure => "that answers 200 again",
         Fault::Crash => "the power is back; the host boots",
         Fault::Partition => "its switch port moves back",
         Fault::Freeze => "the daemon goes on (SIGCONT), none the wiser",
-    }
+    })
 }
 
 /// Leaves the cluster to whoever wants to look at it. Ctrl-C ends this process, and with it

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use vip_lab::chaos::{self, Deck, Kind, Outcome, Tally};
 use vip_lab::clock::Clock;
-use vip_lab::cluster::{Cluster, Host, Program, SETTLE_LIMIT, Setup};
+use vip_lab::cluster::{Cluster, Host, LOCAL_URL, Program, SETTLE_LIMIT, Setup};
 
 use crate::screen::Screen;
 use crate::table::milliseconds;
@@ -18,7 +18,7 @@ use crate::table::milliseconds;
 const RESTART: Duration = Duration::from_millis(20);
 
 /// Runs rounds that `seed` decides on until `time` is over; returns whether the promise was kept,
-/// somebody led after each, and no daemon died that nobody killed.
+/// somebody answered in time and led after each, and no daemon died that nobody killed.
 pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bool> {
     let screen = Screen::new();
     screen.note(&format!(
@@ -69,9 +69,11 @@ pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bo
 }
 
 fn setup(daemon: &Path, screen: Screen) -> anyhow::Result<Setup> {
-    let mut program = Program::manager(daemon)
-        .proxied()
-        .args(["--log-level=debug"]);
+    let mut program = Program::manager(daemon).proxied().args([
+        "--log-level=debug".to_owned(),
+        format!("--health-url={LOCAL_URL}"),
+        "--health-interval=100ms".to_owned(),
+    ]);
     let place = Path::new("/run/vip-lab-clock");
     std::fs::create_dir_all(place).context("cannot make a directory in the sandbox")?;
     match Clock::build(place) {
@@ -128,9 +130,11 @@ fn report(screen: Screen, outcome: &Outcome) {
         outcome.took.as_secs_f64()
     );
     match &outcome.settled {
-        Ok(leader) if outcome.overlap.is_zero() => {
-            screen.good(&format!("{leader} leads; {figures}"));
-        }
+        Ok(leader) if outcome.is_good() => screen.good(&format!("{leader} leads; {figures}")),
+        Ok(leader) if outcome.overlap.is_zero() => screen.bad(&format!(
+            "{leader} leads; {figures}; the outage may be {} at most",
+            milliseconds(outcome.limit)
+        )),
         Ok(leader) => screen.bad(&format!("{leader} leads; {figures}")),
         Err(trouble) => screen.bad(&format!("{trouble}; {figures}")),
     }

@@ -1,6 +1,6 @@
 //! Pure: which fault comes next, from a seed.
 
-use super::kind::Kind;
+use super::kind::{Kind, Victim};
 use crate::random::Random;
 
 /// How often, in a hundred, two faults come at a time.
@@ -72,14 +72,14 @@ impl Deck {
     }
 
     fn fault(&mut self, kind: Kind, after: u64) -> Fault {
-        let aside = self.random.chance(ASIDE) && !kind.is_of_the_leader();
+        let aside = self.random.chance(ASIDE);
         let other = self.random.below(2) as usize;
         Fault {
             kind,
-            target: if aside {
-                Target::Other(other)
-            } else {
-                Target::Leader
+            target: match kind.victim() {
+                Victim::Anybody if aside => Target::Other(other),
+                Victim::Anybody | Victim::Leader => Target::Leader,
+                Victim::Other => Target::Other(other),
             },
             after,
             pace: 80 + self.random.below(41),
@@ -133,6 +133,20 @@ mod tests {
         };
         assert_eq!(rounds(5), rounds(5));
         assert_ne!(rounds(5), rounds(6));
+    }
+
+    #[test]
+    fn nobody_is_the_victim_of_what_cannot_be_done_to_it() {
+        let mut deck = Deck::new(2);
+        for fault in (0..400).flat_map(|_| deck.deal()) {
+            match (fault.kind.victim(), fault.target) {
+                (Victim::Leader, Target::Other(_)) | (Victim::Other, Target::Leader) => {
+                    panic!("{fault:?}")
+                }
+                (Victim::Leader | Victim::Anybody, Target::Leader)
+                | (Victim::Other | Victim::Anybody, Target::Other(_)) => {}
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,6 @@
-//! Pure: the kinds of faults, what each consists of, and when.
+//! Pure: the kinds of faults, to whom they can be done, and which go together.
 
 use std::fmt;
-use std::time::Duration;
-
-use crate::cluster::Trouble;
-use crate::netns::Losses;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -71,70 +67,35 @@ pub enum Kind {
     KeyDeletedUnheard,
     /// The leader stops in mid-air, and then somebody destroys its session.
     SessionDestroyedFrozen,
+    /// What the virtual IP is for fails, as the daemon itself finds out, and recovers.
+    LocalHealth,
+    /// An operator asks for one of the others to lead.
+    Switchover,
+    /// An operator asks for a host to lead that there is not.
+    SwitchoverToNobody,
+    /// An operator deletes the entry of a candidate.
+    CandidateDeleted,
+    /// The node is in maintenance for a while.
+    Maintenance,
+    /// The agent forgets the service that tells of the daemon's life.
+    ServiceForgotten,
+    /// One of the others does not hear the leader's heartbeats.
+    HeartbeatsOneWay,
+    /// The leader and one of the others do not hear each other's heartbeats.
+    HeartbeatsBothWays,
+    /// Nobody hears the leader's heartbeats.
+    HeartbeatsOfLeader,
 }
 
-/// What is done at one moment: to one host, unless it says otherwise.
+/// To whom a fault can be done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Deed {
-    /// Kill the daemon where its supervisor sees it.
-    Strike,
-    /// Kill the daemon for good.
-    Kill,
-    /// Start the daemon.
-    Start,
-    /// Stop the daemon in mid-air.
-    Freeze,
-    /// Let the daemon go on.
-    Thaw,
-    /// Make the health endpoint answer 503.
-    FailCheck,
-    /// Make the health endpoint answer 200.
-    HealCheck,
-    /// Cut the host's power.
-    Crash,
-    /// Boot the host.
-    Reboot,
-    /// Move the host to the island.
-    Partition,
-    /// Make its cable lose packets.
-    Degrade(Losses),
-    /// Move the host back, with a good cable.
-    Reconnect,
-    /// Stop the agent.
-    StopConsul,
-    /// Have the agent leave.
-    DismissConsul,
-    /// Start the agent.
-    StartConsul,
-    /// Set what happens between daemon and agent.
-    Trouble(Trouble),
-    /// Fill the runtime directory.
-    FillDisk,
-    /// Make room in it.
-    EmptyDisk,
-    /// Set the wall clock off by so many seconds.
-    StepClock(i64),
-    /// Stop and start the agent of the host with this number.
-    RestartConsul(usize),
-    /// Kill all agents.
-    KillEveryConsul,
-    /// Start all agents.
-    StartEveryConsul,
-    /// Do to the lock what an operator can do.
-    Meddle(Meddling),
-    /// Nothing: what was done takes its time to show.
-    Wait,
-}
-
-/// What an operator can do to the lock.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Meddling {
-    /// Delete the key.
-    Delete,
-    /// Write over the key.
-    Overwrite,
-    /// Destroy the session.
-    Destroy,
+pub(super) enum Victim {
+    /// To any host.
+    Anybody,
+    /// To the leader: it makes no sense for another.
+    Leader,
+    /// To one of the others: it makes no sense for the leader.
+    Other,
 }
 
 /// What a fault meddles with: two faults at a time have nothing in common.
@@ -146,12 +107,14 @@ pub(super) enum Part {
     Way,
     Clock,
     Check,
+    Health,
     Lock,
+    Heartbeats,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 40] = [
         Self::KillSupervised,
         Self::Kill,
         Self::FreezePastLease,
@@ -183,84 +146,16 @@ impl Kind {
         Self::SessionDestroyedUnheard,
         Self::KeyDeletedUnheard,
         Self::SessionDestroyedFrozen,
+        Self::LocalHealth,
+        Self::Switchover,
+        Self::SwitchoverToNobody,
+        Self::CandidateDeleted,
+        Self::Maintenance,
+        Self::ServiceForgotten,
+        Self::HeartbeatsOneWay,
+        Self::HeartbeatsBothWays,
+        Self::HeartbeatsOfLeader,
     ];
-
-    /// Returns what is done, and how many milliseconds after the beginning: from the fault to the
-    /// last thing that heals it. The times suit a lock-delay of 3 s and a TTL of 10 s, which Consul
-    /// stretches to 20 s.
-    pub fn script(self) -> Vec<(u64, Deed)> {
-        let way = |trouble| {
-            vec![
-                (0, Deed::Trouble(trouble)),
-                (6_000, Deed::Trouble(Trouble::None)),
-            ]
-        };
-        let cable = |deed| vec![(0, deed), (12_000, Deed::Reconnect)];
-        let meddling = |what| vec![(0, Deed::Meddle(what)), (3_000, Deed::Wait)];
-        let unheard = |what| {
-            vec![
-                (0, Deed::Trouble(Trouble::Silence)),
-                (100, Deed::Meddle(what)),
-                (8_000, Deed::Trouble(Trouble::None)),
-            ]
-        };
-        match self {
-            Self::KillSupervised => vec![(0, Deed::Strike), (3_000, Deed::Wait)],
-            Self::Kill => vec![(0, Deed::Kill), (6_000, Deed::Start)],
-            Self::FreezePastLease => vec![(0, Deed::Freeze), (5_000, Deed::Thaw)],
-            Self::FreezePastSession => vec![(0, Deed::Freeze), (32_000, Deed::Thaw)],
-            Self::Crash => vec![(0, Deed::Crash), (12_000, Deed::Reboot)],
-            Self::Partition | Self::PartitionOfBothLeaders => cable(Deed::Partition),
-            Self::Deaf => cable(Deed::Degrade(Losses::DEAF)),
-            Self::Mute => cable(Deed::Degrade(Losses::MUTE)),
-            Self::PacketLoss => cable(Deed::Degrade(Losses::HEAVY)),
-            Self::AgentRestart => vec![(0, Deed::StopConsul), (1_500, Deed::StartConsul)],
-            Self::AgentLeave => vec![(0, Deed::DismissConsul), (1_500, Deed::StartConsul)],
-            Self::ServersTogether => {
-                vec![(0, Deed::KillEveryConsul), (2_000, Deed::StartEveryConsul)]
-            }
-            Self::ServersInTurn => vec![
-                (0, Deed::RestartConsul(0)),
-                (5_000, Deed::RestartConsul(1)),
-                (10_000, Deed::RestartConsul(2)),
-            ],
-            // Later than the shortest time-outs, and than the longest.
-            Self::LateRequests => way(Trouble::LateRequests(Duration::from_millis(1_400))),
-            Self::LateAnswers => way(Trouble::LateAnswers(Duration::from_millis(2_600))),
-            Self::LostRequests => way(Trouble::LostRequests),
-            Self::LostAnswers => way(Trouble::LostAnswers),
-            Self::CutAnswers => way(Trouble::CutAnswers),
-            Self::Resets => way(Trouble::Reset),
-            Self::ServerErrors => way(Trouble::Refused(500)),
-            Self::TooManyRequests => way(Trouble::Refused(429)),
-            Self::DiskFull => vec![
-                (0, Deed::FillDisk),
-                (1_000, Deed::Strike),
-                (6_000, Deed::EmptyDisk),
-            ],
-            Self::ClockSteps => vec![
-                (0, Deed::StepClock(3_600)),
-                (2_000, Deed::StepClock(-7_200)),
-                (4_000, Deed::StepClock(0)),
-            ],
-            Self::CheckFlaps => vec![
-                (0, Deed::FailCheck),
-                (1_300, Deed::HealCheck),
-                (2_600, Deed::FailCheck),
-                (3_900, Deed::HealCheck),
-            ],
-            Self::KeyDeleted => meddling(Meddling::Delete),
-            Self::KeyOverwritten => meddling(Meddling::Overwrite),
-            Self::SessionDestroyed => meddling(Meddling::Destroy),
-            Self::SessionDestroyedUnheard => unheard(Meddling::Destroy),
-            Self::KeyDeletedUnheard => unheard(Meddling::Delete),
-            Self::SessionDestroyedFrozen => vec![
-                (0, Deed::Freeze),
-                (100, Deed::Meddle(Meddling::Destroy)),
-                (8_000, Deed::Thaw),
-            ],
-        }
-    }
 
     /// Returns whether it is done to one host, and not to all or to the lock.
     pub fn is_of_one_host(self) -> bool {
@@ -271,18 +166,54 @@ impl Kind {
                 | Self::KeyDeleted
                 | Self::KeyOverwritten
                 | Self::SessionDestroyed
+                | Self::SwitchoverToNobody
         )
     }
 
-    /// Returns whether it makes no sense but for the leader.
-    pub(super) fn is_of_the_leader(self) -> bool {
-        matches!(
-            self,
+    /// Returns to whom it can be done.
+    pub(super) fn victim(self) -> Victim {
+        match self {
             Self::PartitionOfBothLeaders
-                | Self::SessionDestroyedUnheard
-                | Self::KeyDeletedUnheard
-                | Self::SessionDestroyedFrozen
-        )
+            | Self::SessionDestroyedUnheard
+            | Self::KeyDeletedUnheard
+            | Self::SessionDestroyedFrozen
+            | Self::HeartbeatsOfLeader => Victim::Leader,
+            Self::Switchover
+            | Self::CandidateDeleted
+            | Self::HeartbeatsOneWay
+            | Self::HeartbeatsBothWays => Victim::Other,
+            Self::KillSupervised
+            | Self::Kill
+            | Self::FreezePastLease
+            | Self::FreezePastSession
+            | Self::Crash
+            | Self::Partition
+            | Self::Deaf
+            | Self::Mute
+            | Self::PacketLoss
+            | Self::AgentRestart
+            | Self::AgentLeave
+            | Self::ServersTogether
+            | Self::ServersInTurn
+            | Self::LateRequests
+            | Self::LateAnswers
+            | Self::LostRequests
+            | Self::LostAnswers
+            | Self::CutAnswers
+            | Self::Resets
+            | Self::ServerErrors
+            | Self::TooManyRequests
+            | Self::DiskFull
+            | Self::ClockSteps
+            | Self::CheckFlaps
+            | Self::KeyDeleted
+            | Self::KeyOverwritten
+            | Self::SessionDestroyed
+            | Self::LocalHealth
+            | Self::SwitchoverToNobody
+            | Self::Maintenance
+            | Self::ServiceForgotten => Victim::Anybody,
+        }
     }
 
     pub(super) fn meddles_with(self) -> &'static [Part] {
@@ -305,8 +236,10 @@ impl Kind {
             | Self::Mute
             | Self::PacketLoss => &[Part::Cable],
             Self::AgentRestart | Self::ServersTogether | Self::ServersInTurn => &[Part::Agent],
-            // It takes leave of the others, so they must be there.
-            Self::AgentLeave => &[Part::Agent, Part::Cable],
+            // The agent tells the others before it answers, so they must be there.
+            Self::AgentLeave | Self::Maintenance | Self::ServiceForgotten => {
+                &[Part::Agent, Part::Cable]
+            }
             Self::LateRequests
             | Self::LateAnswers
             | Self::LostRequests
@@ -317,10 +250,17 @@ impl Kind {
             | Self::TooManyRequests => &[Part::Way],
             Self::ClockSteps => &[Part::Clock],
             Self::CheckFlaps => &[Part::Check],
-            // It needs an agent that answers.
-            Self::KeyDeleted | Self::KeyOverwritten | Self::SessionDestroyed => {
-                &[Part::Lock, Part::Agent, Part::Cable]
+            Self::LocalHealth => &[Part::Health],
+            Self::HeartbeatsOneWay | Self::HeartbeatsBothWays | Self::HeartbeatsOfLeader => {
+                &[Part::Heartbeats]
             }
+            // It needs an agent that answers.
+            Self::KeyDeleted
+            | Self::KeyOverwritten
+            | Self::SessionDestroyed
+            | Self::Switchover
+            | Self::SwitchoverToNobody
+            | Self::CandidateDeleted => &[Part::Lock, Part::Agent, Part::Cable],
             Self::SessionDestroyedUnheard | Self::KeyDeletedUnheard => {
                 &[Part::Lock, Part::Agent, Part::Cable, Part::Way]
             }
@@ -363,6 +303,15 @@ impl fmt::Display for Kind {
             Self::SessionDestroyedUnheard => "session destroyed, unheard",
             Self::KeyDeletedUnheard => "key deleted, unheard",
             Self::SessionDestroyedFrozen => "session destroyed, frozen",
+            Self::LocalHealth => "local health fails",
+            Self::Switchover => "switchover",
+            Self::SwitchoverToNobody => "switchover to nobody",
+            Self::CandidateDeleted => "candidate deleted",
+            Self::Maintenance => "node maintenance",
+            Self::ServiceForgotten => "liveness service forgotten",
+            Self::HeartbeatsOneWay => "heartbeats cut one way",
+            Self::HeartbeatsBothWays => "heartbeats cut both ways",
+            Self::HeartbeatsOfLeader => "all heartbeats cut",
         })
     }
 }

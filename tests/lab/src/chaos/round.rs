@@ -3,13 +3,18 @@
 use std::time::{Duration, Instant};
 
 use super::deck::{Fault, Target};
-use super::kind::{Deed, Kind, Meddling};
+use super::deed::{Deed, Meddling};
+use super::kind::Kind;
 use crate::cluster::{Cluster, Error, SETTLE_LIMIT};
-use crate::time::Timeout;
+use crate::time::{Timeout, until};
 
 /// How long after the last fault is healed somebody must answer at last. A session may live twice its
 /// TTL of 10 s, and as long again where Consul has changed its leader; then comes the lock-delay.
 pub const RETURN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a daemon may take to find out that it is no candidate any more, or that its agent has
+/// forgotten it, and to make up for it.
+const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a round came to.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub struct Outcome {
     pub impossible: Vec<(Kind, String)>,
     /// The longest time without an answer, until all was well again.
     pub outage: Duration,
+    /// How long it may be: the sum of what its faults may cost.
+    pub limit: Duration,
     /// For how long more than one living host had the address, until all was well again.
     pub overlap: Duration,
     /// The host that led when all was well again, or what was not well in the end.
@@ -29,9 +36,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Returns whether never two hosts had the address, and all was well in the end.
+    /// Returns whether never two hosts had the address, somebody answered in time, and all was well in
+    /// the end.
     pub fn is_good(&self) -> bool {
-        self.overlap.is_zero() && self.settled.is_ok()
+        self.overlap.is_zero() && self.outage <= self.limit && self.settled.is_ok()
     }
 }
 
@@ -55,7 +63,7 @@ pub fn run(
         .collect();
     tell(&named, &leader);
     let start = Instant::now();
-    let impossible = carry_out(cluster, &timetable(faults), &named, start)?;
+    let impossible = carry_out(cluster, &timetable(faults), &named, &leader, start)?;
     let settled = recover(cluster);
     let window = start..Instant::now();
     let (outage, overlap) = (cluster.outage(window.clone()), cluster.overlap(window)?);
@@ -64,6 +72,7 @@ pub fn run(
         faults: named,
         impossible,
         outage,
+        limit: faults.iter().map(|fault| fault.kind.limit()).sum(),
         overlap,
         settled,
         took,
@@ -91,13 +100,14 @@ fn carry_out(
     cluster: &mut Cluster,
     timetable: &Timetable,
     named: &[(Kind, String)],
+    leader: &str,
     start: Instant,
 ) -> Result<Vec<(Kind, String)>, Error> {
     let mut impossible: Vec<(Kind, String)> = Vec::new();
     for (at, number, deed) in timetable {
         std::thread::sleep((start + *at).saturating_duration_since(Instant::now()));
         let (kind, host) = &named[*number];
-        match act(cluster, *deed, host) {
+        match act(cluster, *deed, host, leader) {
             Err(Error::Impossible(reason)) => {
                 if impossible.iter().all(|(known, _)| known != kind) {
                     impossible.push((*kind, reason));
@@ -109,7 +119,7 @@ fn carry_out(
     Ok(impossible)
 }
 
-fn act(cluster: &mut Cluster, deed: Deed, host: &str) -> Result<(), Error> {
+fn act(cluster: &mut Cluster, deed: Deed, host: &str, leader: &str) -> Result<(), Error> {
     match deed {
         Deed::Strike => cluster.strike_daemon(host),
         Deed::Kill => cluster.kill_daemon(host),
@@ -140,18 +150,55 @@ fn act(cluster: &mut Cluster, deed: Deed, host: &str) -> Result<(), Error> {
         Deed::Meddle(Meddling::Delete) => cluster.delete_key(),
         Deed::Meddle(Meddling::Overwrite) => cluster.overwrite_key(),
         Deed::Meddle(Meddling::Destroy) => cluster.destroy_session(),
+        Deed::FailLocalHealth => cluster.fail_local_health(host),
+        Deed::HealLocalHealth => cluster.heal_local_health(host),
+        Deed::Elect => cluster.switch_over(host),
+        Deed::ElectNobody => cluster.switch_over("nobody"),
+        Deed::DeleteCandidate => cluster.delete_candidate(host),
+        Deed::Maintain => cluster.begin_maintenance(host),
+        Deed::Release => cluster.end_maintenance(host),
+        Deed::ForgetService => cluster.forget_service(host),
+        Deed::Deafen => cluster.cut_heartbeats(leader, host),
+        Deed::Silence => cluster.cut_heartbeats(host, leader),
+        Deed::Gag => cluster.cut_all_heartbeats(host),
+        Deed::HealHeartbeats => cluster.heal_heartbeats(),
         Deed::Wait => Ok(()),
     }
 }
 
-/// Waits until somebody answers, and then until everything is well.
+/// Waits until somebody answers, and then until everything is well, and as ready for the next fault as
+/// it was for this one.
 fn recover(cluster: &Cluster) -> Result<String, Timeout> {
     let healed = Instant::now();
     let answers = cluster.probe().history();
     answers.wait("anybody to answer", RETURN_LIMIT, |answers| {
         answers.last().filter(|last| last.at > healed).map(drop)
     })?;
+    cluster.settle(SETTLE_LIMIT)?;
+    until("every host to stand ready", READY_LIMIT, || ready(cluster))?;
     cluster.settle(SETTLE_LIMIT)
+}
+
+/// Says what is missing for every host to lead or to be a candidate, and to be missed by its agent if it
+/// died.
+fn ready(cluster: &Cluster) -> Result<(), String> {
+    let said = |error: Error| crate::chain(&error);
+    let key = cluster.key();
+    for host in cluster.hosts() {
+        let (name, agent) = (host.name(), host.agent());
+        let leads = agent.key(key).map_err(said)?;
+        let entry = agent
+            .key(&format!("{key}/candidates/{name}"))
+            .map_err(said)?;
+        let leads = leads.is_some_and(|key| key.value.as_deref() == Some(name));
+        if !leads && entry.is_none_or(|entry| entry.session.is_none()) {
+            return Err(format!("{name} is no candidate"));
+        }
+        if agent.liveness_service().map_err(said)?.is_none() {
+            return Err(format!("{name}'s agent does not know the daemon"));
+        }
+    }
+    Ok(())
 }
 
 fn name(cluster: &Cluster, target: Target, leader: &str) -> String {

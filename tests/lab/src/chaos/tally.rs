@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::kind::{Deed, Kind};
+use super::deed::Deed;
+use super::kind::Kind;
 use super::round::Outcome;
 
 /// The sum of all rounds so far.
@@ -112,6 +113,7 @@ mod tests {
             impossible: Vec::new(),
             outage: Duration::from_millis(outage),
             overlap: Duration::from_millis(overlap),
+            limit: Duration::MAX,
             settled: Ok("web1".to_owned()),
             took: Duration::ZERO,
         }

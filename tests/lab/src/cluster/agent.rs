@@ -1,5 +1,6 @@
 //! Applier: a client of a host's Consul agent, which speaks from inside that host's namespace.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
@@ -45,6 +46,13 @@ pub struct Session {
     pub node: String,
     /// What happens to its keys when it ends.
     pub behavior: String,
+}
+
+/// A service of the agent's own.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Service {
+    service: String,
 }
 
 /// A check's state.
@@ -97,6 +105,15 @@ impl Agent {
     /// Returns all sessions.
     pub fn sessions(&self) -> Result<Vec<Session>, Error> {
         self.get("/v1/session/list")
+    }
+
+    /// Returns the id of the service by which a daemon tells its agent that it lives, if there is one.
+    pub fn liveness_service(&self) -> Result<Option<String>, Error> {
+        let services: BTreeMap<String, Service> = self.get("/v1/agent/services")?;
+        let mut services = services.into_iter();
+        Ok(services
+            .find(|(_, service)| service.service == "vip-elector")
+            .map(|(id, _)| id))
     }
 
     /// Returns the address of the server that leads.

@@ -1,6 +1,7 @@
 //! Applier: what can go wrong with a host, and how it gets well again.
 
 mod consul;
+mod heartbeats;
 mod host;
 mod network;
 mod operator;
@@ -18,6 +19,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub enum Fault {
     /// The daemon is asked to stop.
     Stop,
+    /// An operator asks for another host.
+    Switchover,
+    /// What the virtual IP is for fails, and the daemon finds out itself, at [`LOCAL_URL`](super::LOCAL_URL).
+    LocalHealth,
     /// The host's health check fails.
     CheckFailure,
     /// The daemon is killed.
@@ -32,8 +37,10 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in an order that does not have two long waits in a row.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Stop,
+        Self::Switchover,
+        Self::LocalHealth,
         Self::CheckFailure,
         Self::Kill,
         Self::Crash,
@@ -45,7 +52,7 @@ impl Fault {
     /// Consul may stretch to twice that, and lock-delay 3 s).
     pub fn limit(self) -> Duration {
         match self {
-            Self::Stop => Duration::from_secs(10),
+            Self::Stop | Self::Switchover | Self::LocalHealth => Duration::from_secs(10),
             Self::CheckFailure => Duration::from_secs(15),
             Self::Kill | Self::Crash | Self::Partition | Self::Freeze => Duration::from_secs(45),
         }
@@ -56,6 +63,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(match self {
             Self::Stop => "graceful stop",
+            Self::Switchover => "switchover",
+            Self::LocalHealth => "local health failure",
             Self::CheckFailure => "health check failure",
             Self::Kill => "SIGKILL",
             Self::Crash => "host crash",
@@ -70,6 +79,8 @@ impl Cluster {
     pub fn inject(&mut self, fault: Fault, host: &str) -> Result<(), Error> {
         match fault {
             Fault::Stop => self.stop_daemon(host).map(drop),
+            Fault::Switchover => self.switch_over(""),
+            Fault::LocalHealth => self.fail_local_health(host),
             Fault::CheckFailure => self.fail_check(host),
             Fault::Kill => self.kill_daemon(host),
             Fault::Crash => self.crash(host),
@@ -82,6 +93,8 @@ impl Cluster {
     pub fn repair(&mut self, fault: Fault, host: &str) -> Result<(), Error> {
         match fault {
             Fault::Stop | Fault::Kill => self.start_daemon(host),
+            Fault::Switchover => Ok(()),
+            Fault::LocalHealth => self.heal_local_health(host),
             Fault::CheckFailure => self.heal_check(host),
             Fault::Crash => self.reboot(host),
             Fault::Partition => self.reconnect(host),

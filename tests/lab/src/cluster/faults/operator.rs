@@ -1,13 +1,17 @@
-//! Applier: what an operator can do to the lock, through whichever agent answers.
+//! Applier: what an operator can do: to the lock and all that belongs to it, through whichever agent
+//! answers, and to a host, through its own.
 
 use crate::cluster::{Agent, Cluster, Error};
 
 impl Cluster {
     /// Deletes the trigger key.
     pub fn delete_key(&mut self) -> Result<(), Error> {
-        let delete = [serde_json::json!({ "KV": { "Verb": "delete", "Key": self.key() } })];
-        let body = serde_json::Value::from(delete.to_vec()).to_string();
-        self.ask(|agent| agent.put("/v1/txn", &body)).map(drop)
+        self.delete(self.key())
+    }
+
+    /// Deletes a host's entry among the candidates.
+    pub fn delete_candidate(&mut self, host: &str) -> Result<(), Error> {
+        self.delete(&format!("{}/candidates/{host}", self.key()))
     }
 
     /// Asks the leader to hand over to `successor`, as an operator does: by a key beside the trigger key.
@@ -31,6 +35,37 @@ impl Cluster {
                 agent.put(&path, "").map(drop)
             })
         })
+    }
+
+    /// Puts the host's node into maintenance.
+    pub fn begin_maintenance(&mut self, host: &str) -> Result<(), Error> {
+        let agent = self.host(host)?.agent();
+        let path = "/v1/agent/maintenance?enable=true&reason=lab";
+        agent.put(path, "").map(drop)
+    }
+
+    /// Ends the maintenance of the host's node.
+    pub fn end_maintenance(&mut self, host: &str) -> Result<(), Error> {
+        let agent = self.host(host)?.agent();
+        agent
+            .put("/v1/agent/maintenance?enable=false", "")
+            .map(drop)
+    }
+
+    /// Has the host's agent forget the service by which the daemon tells it that it lives, if it knows
+    /// one.
+    pub fn forget_service(&mut self, host: &str) -> Result<(), Error> {
+        let agent = self.host(host)?.agent();
+        agent.liveness_service()?.map_or(Ok(()), |id| {
+            let path = format!("/v1/agent/service/deregister/{id}");
+            agent.put(&path, "").map(drop)
+        })
+    }
+
+    fn delete(&self, key: &str) -> Result<(), Error> {
+        let delete = [serde_json::json!({ "KV": { "Verb": "delete", "Key": key } })];
+        let body = serde_json::Value::from(delete.to_vec()).to_string();
+        self.ask(|agent| agent.put("/v1/txn", &body)).map(drop)
     }
 
     /// Returns the first answer that any agent gives, or why the last one gave none.
