@@ -31,6 +31,7 @@ pub(super) fn faults(draw: &mut Rng, plans: &[HostPlan]) -> Vec<Timed> {
     match draw.u8(..16) {
         0 => faults.extend(lost_while_answers_are_slow(draw, lock_delay)),
         1 => faults.extend(given_up_while_requests_are_late(draw)),
+        2 => faults.extend(lost_again_while_an_acquire_is_late(draw, lock_delay)),
         _ => {}
     }
     faults.sort_by_key(|timed| timed.at);
@@ -106,6 +107,28 @@ fn given_up_while_requests_are_late(draw: &mut Rng) -> [Timed; 2] {
             flaps + millis(draw, 10, 500),
             Fault::LinkDown { whom, flushes },
         ),
+    ]
+}
+
+/// The lock is free at last, one host gets it and another's acquire is late; then the key is deleted.
+fn lost_again_while_an_acquire_is_late(draw: &mut Rng, lock_delay: Duration) -> [Timed; 3] {
+    let late = Weather {
+        late: 0.5,
+        by: spread(draw, 500.0, 4_000.0),
+        ..Weather::default()
+    };
+    let lost = CALM + millis(draw, 0, 15_000);
+    let free = lost + lock_delay;
+    let again = free + millis(draw, 200, 2_500);
+    let timed = |at, until, fault| Timed { at, until, fault };
+    [
+        timed(lost, lost, Fault::DeleteKey),
+        timed(
+            free - Duration::from_millis(200),
+            free + Duration::from_secs(1),
+            Fault::Weather(late),
+        ),
+        timed(again, again, Fault::DeleteKey),
     ]
 }
 
