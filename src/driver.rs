@@ -111,6 +111,8 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
     hands.carry_out(actions);
     let mut stopping = false;
     loop {
+        // A machine that wanted to be called at once for ever would leave no time for anything else.
+        tokio::task::consume_budget().await;
         let before = machine.status();
         if let Phase::Stopped(outcome) = before.phase {
             return outcome;

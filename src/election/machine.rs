@@ -28,7 +28,7 @@ mod tests;
 mod troubles;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::adopting::Adopting;
@@ -222,6 +222,9 @@ struct Core {
     group: Group,
     liveness: Liveness,
     peers: Peers,
+    /// What this session does without.
+    without: BTreeSet<Feature>,
+    /// What any has done without, and why.
     lost: BTreeMap<Feature, String>,
     handed_to: Option<String>,
     refused_request: Option<String>,
@@ -283,6 +286,7 @@ impl Machine {
             group: Group::default(),
             liveness: Liveness::default(),
             peers: Peers::new(now),
+            without: BTreeSet::new(),
             lost: BTreeMap::new(),
             handed_to: None,
             refused_request: None,

@@ -195,3 +195,14 @@ pub enum Feature {
     /// Ending a silent leader's session.
     PeerWatch,
 }
+
+impl Feature {
+    /// What is asked of Consul for it.
+    pub(crate) const fn doing(self) -> Doing {
+        match self {
+            Self::Candidates => Doing::Standing,
+            Self::Liveness => Doing::Living,
+            Self::PeerWatch => Doing::Deposing,
+        }
+    }
+}

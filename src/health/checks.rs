@@ -34,6 +34,10 @@ const PACE: Duration = Duration::from_millis(200);
 /// The pause after Consul could not be asked.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How often the first answer is tried for before this host goes on without: where the session is bound to
+/// the check, only maintenance would be overlooked.
+const TRIES: u32 = 3;
+
 /// The pause after it refused to answer. Tokens are mended by people.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
@@ -45,8 +49,11 @@ pub(super) async fn follow(
     report: &watch::Sender<Health>,
 ) {
     let mut warned = false;
+    let mut node = None;
+    let mut tries = 0;
     loop {
-        let Failure { kind, message } = read_on(wanted, client, report, &mut warned).await;
+        let read = read_on(wanted, client, report, &mut node, &mut warned).await;
+        let Failure { kind, message } = read;
         match kind {
             FailureKind::Denied | FailureKind::Refused => {
                 if !warned {
@@ -72,22 +79,38 @@ pub(super) async fn follow(
                     error = message,
                     "cannot look at the checks of this host"
                 );
+                tries += 1;
+                let unknown = *report.borrow() == Health::Unknown;
+                if unknown && tries >= TRIES && wanted.mode == CheckMode::Session {
+                    warn!(
+                        group,
+                        error = message,
+                        "consul does not show the checks of this host, so its maintenance is not noticed"
+                    );
+                    report_change(report, judge::hidden(wanted));
+                }
                 sleep(PAUSE).await;
             }
         }
     }
 }
 
-/// Reads until that fails. Asks for the node each time: another endpoint may be another node's agent.
+/// Reads until that fails. The node is that of the agent that answered first, and is kept: another
+/// endpoint may be another node's agent.
 async fn read_on(
     wanted: &Wanted,
     client: &Client,
     report: &watch::Sender<Health>,
+    known: &mut Option<String>,
     warned: &mut bool,
 ) -> Failure {
-    let node = match client.own_node(CALL_TIMEOUT).await {
-        Ok(node) => node,
-        Err(failure) => return failure,
+    let asked_before = known.is_some();
+    let node = match known {
+        Some(node) => node.clone(),
+        None => match client.own_node(CALL_TIMEOUT).await {
+            Ok(node) => known.insert(node).clone(),
+            Err(failure) => return failure,
+        },
     };
     let (mut index, mut timeout) = (0, CALL_TIMEOUT);
     loop {
@@ -97,6 +120,13 @@ async fn read_on(
             Ok(seen) => seen,
             Err(failure) => return failure,
         };
+        if seen.checks.is_empty() && asked_before && index == 0 {
+            *known = None;
+            return Failure {
+                kind: FailureKind::Unavailable,
+                message: format!("node '{node}' has no checks any more"),
+            };
+        }
         *warned = false;
         report_change(report, judge::checks(&seen.checks, wanted));
         (index, timeout) = (seen.index, WATCH_TIMEOUT);

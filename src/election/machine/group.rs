@@ -87,16 +87,15 @@ impl Group {
         better.count().try_into().unwrap_or(u32::MAX)
     }
 
-    /// The best of those that are better than one of this priority, and since when it has been there.
-    pub(super) fn challenger(
+    /// Those that are better than one of this priority, and since when each has been there.
+    pub(super) fn challengers(
         &self,
         own: &SessionId,
         priority: i32,
-    ) -> Option<(&Candidate, Timestamp)> {
+    ) -> impl Iterator<Item = (&Candidate, Timestamp)> {
         self.others(own)
-            .filter(|candidate| candidate.priority > priority)
+            .filter(move |candidate| candidate.priority > priority)
             .filter_map(|candidate| Some((candidate, *self.since.get(&candidate.session)?)))
-            .min_by_key(|(candidate, since)| (*since, -i64::from(candidate.priority)))
     }
 }
 
@@ -201,6 +200,12 @@ impl Standing {
             }
         };
         self.backoff.reset();
+        if read.index < self.index {
+            // A server that has fallen behind, or been restored: what it has forgotten is still there.
+            self.index = read.index.max(1);
+            self.watch = Attempt::Due(sent_at + WATCH_PACE);
+            return;
+        }
         // Where there is nothing, every write to any other key wakes the watch.
         let at_once = read.index > self.index && !read.candidates.is_empty();
         self.index = read.index.max(1);
@@ -209,9 +214,15 @@ impl Standing {
             core.others_lock_delay = core.others_lock_delay.max(candidate.lock_delay);
         }
         core.group.update(now, read);
-        if core.group.by_session(own).is_none() {
-            // Somebody deleted it, or this read is older than it: to write it again does no harm.
+        if core.group.by_session(own).is_some() {
+            self.entry_backoff.reset();
+        } else if self.registered {
+            // Somebody deleted it, or this read is older than it: to write it again does no harm. It may
+            // also be that it is never listed.
             self.registered = false;
+            if let Attempt::Due(_) = self.entry {
+                self.entry = Attempt::Due(now + self.entry_backoff.next(&mut core.rng));
+            }
         }
     }
 
@@ -219,7 +230,6 @@ impl Standing {
         let asked = self.asked.take().unwrap_or_default();
         let pause = match result {
             Ok(_) => {
-                self.entry_backoff.reset();
                 self.registered = asked;
                 Duration::ZERO
             }
@@ -248,7 +258,7 @@ impl Standing {
 
 impl Core {
     pub(super) fn has_candidates(&self) -> bool {
-        self.params.options.candidates && !self.lost.contains_key(&Feature::Candidates)
+        self.params.options.candidates && self.has(Feature::Candidates)
     }
 
     /// Whether this host is fit to lead.
@@ -261,11 +271,17 @@ impl Core {
         !self.stopping && self.may_lead()
     }
 
-    /// Does without a feature from now on.
+    /// Does without a feature for as long as this session lives: rights are given and taken by people.
     pub(super) fn lose(&mut self, feature: Feature, failure: &Failure) {
+        self.without.insert(feature);
+        self.troubles.remove(&feature.doing());
         self.lost
             .entry(feature)
             .or_insert_with(|| failure.message.clone());
+    }
+
+    pub(super) fn has(&self, feature: Feature) -> bool {
+        !self.without.contains(&feature)
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Joining {
 
 impl Joining {
     pub(super) fn new(core: &mut Core, now: Timestamp) -> Self {
+        // Rights may have been given since the last session was made.
+        core.without.clear();
         Self {
             attempt: Attempt::Due(now),
             backoff: Backoff::default(),
@@ -118,8 +120,10 @@ impl Joining {
             }
             Err(failure) => match failure.kind {
                 FailureKind::CheckMissing | FailureKind::CheckCritical => {
-                    // It may be ours, which an agent that was started anew does not know.
-                    core.liveness.forget();
+                    if failure.kind == FailureKind::CheckMissing {
+                        // It may be ours, which an agent that was started anew does not know.
+                        core.liveness.forget();
+                    }
                     Attempt::Due(now + jitter(CHECK_PAUSE, &mut core.rng))
                 }
                 FailureKind::Unavailable => {

@@ -77,21 +77,34 @@ impl Leading {
             };
             return Some((Ending::Switchover(successor.value), leaving));
         }
-        let (by, at) = Self::challenger(core, own)?;
-        let (to, long_enough) = (by.to_owned(), now >= at);
+        let to = Self::challenger(core, now, own)?;
         let leaving = Leaving {
             to: Some(to.clone()),
             request: None,
         };
-        long_enough.then_some((Ending::Preempted(to), leaving))
+        Some((Ending::Preempted(to), leaving))
     }
 
-    /// The better candidate, and when it gets the lock.
-    fn challenger<'a>(core: &'a Core, own: &SessionId) -> Option<(&'a str, Timestamp)> {
+    /// The best of the better candidates that have been there for long enough.
+    fn challenger(core: &Core, now: Timestamp, own: &SessionId) -> Option<String> {
         let options = &core.params.options;
         let after = options.preempt_after?;
-        let (candidate, since) = core.group.challenger(own, options.priority)?;
-        Some((&candidate.value, since + after))
+        core.group
+            .challengers(own, options.priority)
+            .filter(|(_, since)| now >= *since + after)
+            .max_by_key(|(candidate, _)| candidate.priority)
+            .map(|(candidate, _)| candidate.value.clone())
+    }
+
+    /// When the first of them has been there for long enough.
+    fn challenged_at(core: &Core, own: &SessionId) -> Option<Timestamp> {
+        let options = &core.params.options;
+        let after = options.preempt_after?;
+        let since = core
+            .group
+            .challengers(own, options.priority)
+            .map(|(_, since)| since);
+        Some(since.min()? + after)
     }
 
     /// The request that was made to this leader, and has not been dropped.
@@ -132,8 +145,8 @@ impl Leading {
         own: &SessionId,
         into: &mut Vec<(Timestamp, DeadlineReason)>,
     ) {
-        let challenger = Self::challenger(core, own);
-        into.extend(challenger.map(|(_, at)| (at, DeadlineReason::Preempt)));
+        let challenged_at = Self::challenged_at(core, own);
+        into.extend(challenged_at.map(|at| (at, DeadlineReason::Preempt)));
         into.push((self.lease.end(), DeadlineReason::LeaseEnd));
         into.extend(self.confirm.deadline(DeadlineReason::Confirm));
         into.extend(

@@ -44,7 +44,7 @@ impl Core {
     /// The TTL of the check, if there is one.
     pub(super) fn liveness_ttl(&self) -> Option<Duration> {
         let ttl = self.params.options.liveness_ttl?;
-        (!self.lost.contains_key(&Feature::Liveness)).then_some(ttl)
+        self.has(Feature::Liveness).then_some(ttl)
     }
 
     /// The time from one renewal of a session to the next, where nothing else proves that we live.
@@ -100,12 +100,12 @@ impl Core {
         match result {
             Ok(_) => self.liveness.told = told.or(self.liveness.told),
             Err(failure) => match failure.kind {
-                FailureKind::Denied | FailureKind::Refused => {
-                    self.lose(Feature::Liveness, failure);
-                }
                 // The agent has been started anew, and does not know it.
                 FailureKind::CheckMissing => self.liveness.forget(),
-                FailureKind::CheckCritical
+                // A session that is bound to the check cannot do without it: refused, it is tried again.
+                FailureKind::Denied
+                | FailureKind::Refused
+                | FailureKind::CheckCritical
                 | FailureKind::SessionGone
                 | FailureKind::Held
                 | FailureKind::LockDelayed

@@ -88,7 +88,7 @@ impl Member {
     /// Looks at the key at once.
     pub(super) fn look_again(&mut self, now: Timestamp) {
         if let Part::Standby(standby) = &mut self.part {
-            standby.doubt(now);
+            standby.look_again(now);
         }
     }
 
@@ -149,6 +149,7 @@ impl Member {
             Part::Leading(leading) if !leading.lease.is_live(now) => {
                 // The lock may well be ours still: a proof will make us lead again.
                 core.ending = Some(Ending::LeaseExpired);
+                core.peers.hold_off(now);
                 self.part = Part::Standby(Standby::in_doubt(now));
                 self.next_role(core, now)
             }

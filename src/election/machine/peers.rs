@@ -113,9 +113,10 @@ impl Peers {
 }
 
 impl Core {
+    /// Also where candidates are lost: the contacts that were known are good for as long as their hosts
+    /// listen there, and a leader that falls silent would be ended.
     fn peer_interval(&self) -> Option<Duration> {
-        let interval = self.params.options.peer_interval?;
-        self.has_candidates().then_some(interval)
+        self.params.options.peer_interval
     }
 
     /// Lets all candidates hear that we lead.
@@ -140,7 +141,9 @@ impl Core {
 
     /// Listens to the leader, as a standby that sees this one in the key.
     pub(super) fn listen(&mut self, now: Timestamp, own: &SessionId, seen: Seen) {
-        let Some(interval) = self.peer_interval() else {
+        let Some(interval) = self.peer_interval().filter(|_| self.has_candidates()) else {
+            self.peers.hearing = None;
+            self.peers.due = None;
             return;
         };
         let absent = self.peers.due.is_some_and(|due| now > due + interval);
@@ -187,7 +190,7 @@ impl Core {
         let may = now >= self.peers.not_before
             && self.stands()
             && self.peers.deposing.is_none()
-            && !self.lost.contains_key(&Feature::PeerWatch);
+            && self.has(Feature::PeerWatch);
         let Some(hearing) = self.peers.hearing.as_ref().filter(|_| may) else {
             return;
         };
@@ -207,9 +210,8 @@ impl Core {
         if hearing.asked.is_none() {
             return Some(ask_at);
         }
-        let possible = self.peers.deposing.is_none()
-            && self.stands()
-            && !self.lost.contains_key(&Feature::PeerWatch);
+        let possible =
+            self.peers.deposing.is_none() && self.stands() && self.has(Feature::PeerWatch);
         possible.then(|| dead_at.max(self.peers.not_before))
     }
 

@@ -5,6 +5,8 @@
 //! spent is written down before the release is sent. Where that cannot be done, none is sent, and the
 //! session is destroyed at once, which everybody waits out.
 
+use std::time::Duration;
+
 use super::attempt::Attempt;
 use super::joining::Joining;
 use super::leading::Leaving;
@@ -16,6 +18,13 @@ use crate::election::note::Note;
 use crate::election::rules::Rule;
 use crate::election::status::{Doing, Outcome};
 use crate::election::time::Timestamp;
+
+/// How long the end of a session that holds nothing any more stands back behind what the next leader asks:
+/// a proof that meets another write on its way takes several times as long.
+const GIVE_WAY: Duration = Duration::from_millis(50);
+
+/// How long a stop waits for what Consul would do by itself.
+const DEREGISTER_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How often a process that is stopping tries to give a thing up.
 const STOPPING_TRIES: u32 = 2;
@@ -138,7 +147,7 @@ impl Resigning {
                 });
             }
             Step::Deregister(attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::DeregisterService);
+                attempt.send_if_due(core, now, DEREGISTER_TIMEOUT, || Call::DeregisterService);
             }
             Step::Destroy(attempt) => {
                 attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || {
@@ -209,7 +218,7 @@ impl Resigning {
                 self.step = match &result {
                     Ok(_) => {
                         core.handed_to = Some(successor.value.clone());
-                        Step::Destroy(Attempt::Due(now))
+                        Step::Destroy(Attempt::Due(now + GIVE_WAY))
                     }
                     // It may have been carried out, or may be yet.
                     Err(failure) if failure.kind == FailureKind::Unavailable => {
@@ -235,7 +244,12 @@ impl Resigning {
                 }
                 // Whatever was answered: destroying the session gives the lock up too, with Consul's
                 // lock-delay in front of the next leader.
-                self.step = Step::Destroy(Attempt::Due(now));
+                let pause = if result.is_ok() {
+                    GIVE_WAY
+                } else {
+                    Duration::ZERO
+                };
+                self.step = Step::Destroy(Attempt::Due(now + pause));
                 None
             }
             Step::Destroy(attempt) => {

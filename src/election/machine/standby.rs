@@ -269,6 +269,8 @@ impl Standby {
         }
         let free = matches!(state, KeyState::Released { .. });
         match state {
+            // Proven already: marking it says whether that is still so.
+            KeyState::Missing if matches!(self.view, View::Known(KeyState::Missing)) => {}
             // To be proven; the second was handed to us, or is an acquire of ours that was never answered.
             KeyState::Missing => self.view = View::Unknown,
             KeyState::Held { .. } if ours => self.view = View::Unknown,
@@ -288,6 +290,14 @@ impl Standby {
             self.not_before = now;
         }
         None
+    }
+
+    /// Looks at once: Consul has just answered.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
+        self.doubt(now);
+        if self.under_way.is_none() {
+            self.not_before = now;
+        }
     }
 
     /// Forgets what was known.

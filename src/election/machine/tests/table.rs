@@ -112,6 +112,7 @@ const STATES: &[(&str, Make)] = &[
         bench.step(Event::Stop);
         bench.off();
         bench.answer("Release", Ok(Answer::Done));
+        bench.pass(ms(50));
         bench
     }),
     ("resigning to join again, destroying", || {
@@ -119,6 +120,7 @@ const STATES: &[(&str, Make)] = &[
         bench.blocked();
         bench.off();
         bench.answer("Release", Ok(Answer::Done));
+        bench.pass(ms(50));
         bench
     }),
     ("stopped", || {

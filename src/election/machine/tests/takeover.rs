@@ -90,6 +90,7 @@ fn an_entry_that_somebody_deleted_is_written_again() {
     bench.answer_group(8, vec![ours()], None);
     assert!(!bench.asks("Register("));
     bench.answer_group(9, vec![candidate("web2", 0)], None);
+    bench.pass(ms(100));
     assert!(bench.asks("Register("));
 }
 
@@ -107,6 +108,52 @@ fn without_the_right_to_it_everything_else_goes_on() {
     assert!(bench.asks("Release"));
     bench.pass(T);
     assert!(!bench.asks("Register("));
+}
+
+#[test]
+fn a_standby_that_may_not_be_a_candidate_any_more_waits_for_no_heartbeat() {
+    let mut bench = Bench::with(listening(), others());
+    bench.step(heartbeat(1));
+    bench.answer("WatchGroup", Err(failure(FailureKind::Denied)));
+    bench.pass(ms(400));
+    let (at, reason) = bench.machine.deadline().unwrap();
+    assert!(at > bench.now, "{reason:?} is due for ever");
+    assert!(!bench.asks("Depose"), "it is not sent any");
+}
+
+#[test]
+fn a_leader_that_may_not_be_a_candidate_any_more_is_heard_all_the_same() {
+    let mut bench = Bench::leading(listening(), others());
+    bench.answer("WatchGroup", Err(failure(FailureKind::Denied)));
+    bench.sent.clear();
+    bench.pass(ms(300));
+    assert_eq!(bench.sent.len(), 6);
+}
+
+#[test]
+fn a_candidate_that_is_never_listed_does_not_write_all_the_time() {
+    let mut bench = Bench::with(options(), vec![]);
+    let mut writes = 0;
+    for index in 10..1000 {
+        bench.pass(ms(20));
+        if bench.asks("Register(") {
+            bench.answer("Register(", Ok(Answer::Done));
+            writes += 1;
+        }
+        if bench.asks("WatchGroup") {
+            bench.answer_group(index, vec![candidate("web2", 0)], None);
+        }
+    }
+    assert!(writes < 20, "{writes} in 20 s");
+}
+
+#[test]
+fn a_server_that_has_fallen_behind_takes_no_candidate_away() {
+    let mut bench = Bench::leading(options(), others());
+    bench.answer_group(3, vec![], None);
+    bench.step(Event::Stop);
+    bench.off();
+    assert_eq!(successor(&bench).as_deref(), Some("web3"));
 }
 
 #[test]
@@ -237,10 +284,18 @@ fn a_better_candidate_gets_the_lock_only_where_that_is_wanted_and_after_a_while(
         preempt_after: Some(ms(300)),
         ..options()
     };
-    let mut bench = Bench::leading(preempting, others());
+    let mut bench = Bench::leading(preempting.clone(), others());
     bench.pass(ms(290));
     assert!(bench.leads());
     bench.pass(ms(20));
+    bench.off();
+    assert_eq!(successor(&bench).as_deref(), Some("web3"));
+
+    // Of two that have been there for long enough, the better one.
+    let mut three = others();
+    three.insert(0, candidate("web4", 3));
+    let mut bench = Bench::leading(preempting, three);
+    bench.pass(ms(310));
     bench.off();
     assert_eq!(successor(&bench).as_deref(), Some("web3"));
 }
