@@ -27,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Do one fault after another to a cluster of three, and print what each one cost (about 2 minutes)
+    /// Do one fault after another to a cluster of three, and print what each one cost (about a minute)
     Demo {
         /// Leave the cluster up afterwards, until Ctrl-C
         #[arg(long)]

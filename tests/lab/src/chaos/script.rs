@@ -7,14 +7,14 @@ use super::kind::Kind;
 use crate::cluster::Trouble;
 use crate::netns::Losses;
 
-/// Nothing moves, or the lock is handed over: there is no lock-delay of 3 s to wait for.
+/// Nothing moves, or the lock is handed over: the lock-delay of 3 s is not waited for.
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// The lock-delay has to be waited for, after something that everybody sees at once.
 const LOST: Duration = Duration::from_secs(8);
 /// Somebody has to be missed first: by other hosts, or by the check of its liveness, in 3 s.
-const MISSED: Duration = Duration::from_secs(15);
+const MISSED: Duration = Duration::from_secs(12);
 /// Consul itself has to find its way back, or a leader hangs on by what gets through.
-const SHAKEN: Duration = Duration::from_secs(40);
+const SHAKEN: Duration = Duration::from_secs(30);
 
 impl Kind {
     /// Returns what is done, and how many milliseconds after the beginning: from the fault to the
