@@ -117,11 +117,15 @@ impl Member {
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
-        let Session { id, renewal, .. } = &mut self.session;
+        let id = &self.session.id;
         match &self.part {
             Part::Leading(_) => core.beat(now, id),
             Part::Standby(standby) => core.listen(now, id, standby.seen_leader()),
         }
+        if core.peers.wants_proof() {
+            self.look_again(now);
+        }
+        let Session { id, renewal, .. } = &mut self.session;
         // First what a takeover waits for.
         match &mut self.part {
             Part::Standby(standby) => standby.send(core, now, id),

@@ -6,8 +6,10 @@
 //! - this leader was heard in this tenure, so that a way that never led here proves nothing;
 //! - it has been silent for three intervals, and for long enough that the kernel has taken its address off
 //!   when the lock-delay is over ([`Terms::patience`](crate::election::lease::Terms));
-//! - this process itself was there all the time; and
-//! - no other candidate that answers hears it.
+//! - this process itself was there all the time;
+//! - no other candidate that answers hears it; and
+//! - Consul has shown it as the leader in this silence, by a consistent read: who is cut off from Consul is
+//!   cut off from the leader too, and what it asks for then is carried out when all is well again.
 //!
 //! Who has ended a session, and whose session was ended, does not do it again for a while: a link that
 //! comes and goes must not move the address to and fro.
@@ -38,6 +40,10 @@ pub(super) struct Peers {
     /// When we wanted to be called: a process that was not there has heard nobody.
     due: Option<Timestamp>,
     not_before: Timestamp,
+    /// When the last proof was asked for that showed the leader as such.
+    proven_at: Timestamp,
+    /// A proof is wanted.
+    look: bool,
     /// The newest question of each candidate.
     questions: BTreeMap<SessionId, u64>,
     deposing: Option<(Pending, Holder, Duration)>,
@@ -96,6 +102,8 @@ impl Peers {
             hearing: None,
             due: None,
             not_before: now,
+            proven_at: Timestamp::ZERO,
+            look: false,
             questions: BTreeMap::new(),
             deposing: None,
         }
@@ -104,6 +112,16 @@ impl Peers {
     /// A heartbeat goes out before whatever follows from what has just been proven.
     pub(super) fn beat_now(&mut self, now: Timestamp) {
         self.beat_at = self.beat_at.min(now);
+    }
+
+    /// Returns whether a proof is wanted, once.
+    pub(super) fn wants_proof(&mut self) -> bool {
+        std::mem::take(&mut self.look)
+    }
+
+    /// Takes in that a consistent read, asked for at `sent_at`, has shown another host as the leader.
+    pub(super) fn proven(&mut self, sent_at: Timestamp) {
+        self.proven_at = sent_at;
     }
 
     /// Suspects nobody for a while.
@@ -177,6 +195,7 @@ impl Core {
         };
         if now >= ask_at && hearing.asked.is_none() {
             hearing.asked = Some((sequence(now), now));
+            self.peers.look = true;
             let leader = hearing.leader.session.clone();
             self.say_to_all(now, own, &leader, Message::Question);
         } else if now >= dead_at {
@@ -194,9 +213,15 @@ impl Core {
         let Some(hearing) = self.peers.hearing.as_ref().filter(|_| may) else {
             return;
         };
-        let Some((_, dead_at)) = hearing.verdict(interval) else {
+        let (Some((_, dead_at)), Some((_, asked_at))) = (hearing.verdict(interval), hearing.asked)
+        else {
             return;
         };
+        if self.peers.proven_at < asked_at {
+            self.peers.look = true;
+            self.peers.not_before = now + DEPOSE_PAUSE;
+            return;
+        }
         let leader = hearing.leader.clone();
         let silence = now.since(hearing.heartbeat.map_or(dead_at, |heard| heard.at));
         let call = Call::Depose(leader.session.clone());

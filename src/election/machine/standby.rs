@@ -366,6 +366,7 @@ impl Standby {
             return self.lead(core, now, sent, taken_at);
         }
         if let KeyState::Held { .. } = state {
+            core.peers.proven(sent.issued_at);
             self.backoff.reset();
         }
         self.prove(core, now, state);

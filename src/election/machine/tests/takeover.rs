@@ -398,6 +398,7 @@ fn a_leader_that_falls_silent_is_deposed_when_nobody_else_hears_it() {
         .map(|said| said.message)
         .collect::<Vec<_>>();
     assert_eq!(asked, [Message::Question, Message::Question]);
+    bench.answer_read(held(6, "theirs"));
     bench.pass(ms(99));
     assert!(!bench.asks("Depose"));
     bench.pass(ms(1));
@@ -412,6 +413,7 @@ fn a_leader_that_another_candidate_hears_is_left_alone() {
     let mut bench = Bench::with(listening(), others());
     bench.step(heartbeat(1));
     bench.pass(ms(200));
+    bench.answer_read(held(6, "theirs"));
     let question = bench.sent[0].sequence;
     let heard = |question, ago| {
         let message = Message::Heard { question, ago };
@@ -423,6 +425,7 @@ fn a_leader_that_another_candidate_hears_is_left_alone() {
     bench.step(heard(question, ms(50)));
     bench.pass(ms(250));
     assert!(!bench.asks("Depose"));
+    bench.answer_read(held(6, "theirs"));
     bench.pass(ms(60));
     assert!(bench.asks("Depose"), "nobody says so any more");
 }
@@ -447,12 +450,13 @@ fn who_never_heard_the_leader_or_was_not_there_suspects_nobody() {
 fn an_old_heartbeat_sent_again_keeps_no_leader_alive() {
     let mut bench = Bench::with(listening(), others());
     bench.step(heartbeat(7));
-    for _ in 0..3 {
-        bench.pass(ms(99));
+    for _ in 0..2 {
+        bench.pass(ms(100));
         bench.step(heartbeat(7));
         bench.step(heartbeat(6));
     }
-    bench.pass(ms(3));
+    bench.answer_read(held(6, "theirs"));
+    bench.pass(ms(100));
     assert!(bench.asks("Depose"));
 }
 
@@ -479,12 +483,34 @@ fn a_candidate_answers_whoever_misses_the_leader_that_it_hears() {
 fn who_has_ended_a_session_suspects_nobody_for_a_while() {
     let mut bench = Bench::with(listening(), others());
     bench.step(heartbeat(1));
-    bench.pass(ms(300));
+    bench.pass(ms(200));
+    bench.answer_read(held(6, "theirs"));
+    bench.pass(ms(100));
     bench.answer("Depose", Ok(Answer::Done));
     bench.answer_read(held(12, "theirs"));
     bench.step(heartbeat(2));
-    bench.pass(Duration::from_secs(9));
+    bench.pass(ms(200));
+    bench.answer_read(held(12, "theirs"));
+    bench.pass(ms(8_800));
     assert!(!bench.asks("Depose"));
     bench.pass(Duration::from_secs(2));
+    assert!(bench.asks("Depose"));
+}
+
+#[test]
+fn who_is_cut_off_from_consul_ends_no_session() {
+    let mut bench = Bench::with(listening(), others());
+    bench.step(heartbeat(1));
+    for _ in 0..20 {
+        bench.pass(ms(500));
+        if bench.asks("Read") {
+            bench.answer("Read", Err(failure(FailureKind::Unavailable)));
+        }
+        assert!(!bench.asks("Depose"));
+    }
+    // Consul answers again: the leader leads, and is still not heard.
+    bench.pass(ms(5_000));
+    bench.answer_read(held(6, "theirs"));
+    bench.pass(ms(300));
     assert!(bench.asks("Depose"));
 }
