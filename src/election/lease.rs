@@ -37,9 +37,9 @@ const TIMER_LATENESS: Duration = Duration::from_millis(50);
 /// The smallest lock-delay with which the kernel's hand alone keeps the promise.
 pub const STRICT_LOCK_DELAY: Duration = Duration::from_millis(2500);
 
-/// How often the liveness check is passed at least where the kernel's hand alone would be too late: this,
-/// one confirm interval and [`KERNEL_LATENESS`] fit into the two seconds of
-/// [`Terms::least_liveness_ttl`].
+/// How often the liveness check is passed where the kernel's hand alone would be too late. It may be passed
+/// when three quarters of this are over, and is when the next confirm comes back, a third of a second later
+/// at most: with [`KERNEL_LATENESS`], less than the two seconds of [`Terms::least_liveness_ttl`].
 const STRICT_FEED_INTERVAL: Duration = Duration::from_millis(400);
 
 /// The numbers of a group that a lease is made from.
