@@ -20,12 +20,17 @@ use std::time::Duration;
 /// How soon an entry that another session still holds is tried for again.
 const ENTRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// For how long one whose entry is gone is spoken to all the same.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// What was last seen below the trigger key.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     candidates: Vec<Candidate>,
     /// When each was first seen, by its session.
     since: BTreeMap<SessionId, Timestamp>,
+    /// Those whose entry is gone, and until when they are spoken to all the same.
+    gone: Vec<(Candidate, Timestamp)>,
     request: Option<Request>,
 }
 
@@ -42,6 +47,12 @@ impl Group {
             (session, since)
         };
         self.since = candidates.iter().map(since).collect();
+        let listed = |other: &Candidate| candidates.iter().any(|one| one.session == other.session);
+        self.gone
+            .retain(|(one, until)| now < *until && !listed(one));
+        let leaving = std::mem::take(&mut self.candidates);
+        let leaving = leaving.into_iter().filter(|one| !listed(one));
+        self.gone.extend(leaving.map(|one| (one, now + FAREWELL)));
         self.candidates = candidates;
         self.request = request;
     }
@@ -55,6 +66,20 @@ impl Group {
         self.candidates
             .iter()
             .filter(move |candidate| candidate.session != *own)
+    }
+
+    /// Where the others are heard, also those who may not know yet that their entry is gone, and would
+    /// take silence for death.
+    pub(super) fn audience(
+        &self,
+        now: Timestamp,
+        own: &SessionId,
+    ) -> impl Iterator<Item = &Candidate> {
+        let gone = self
+            .gone
+            .iter()
+            .filter(move |(one, until)| now < *until && one.session != *own);
+        self.others(own).chain(gone.map(|(one, _)| one))
     }
 
     pub(super) fn by_session(&self, session: &SessionId) -> Option<&Candidate> {

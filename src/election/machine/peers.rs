@@ -346,8 +346,8 @@ impl Core {
         leader: &SessionId,
         message: Message,
     ) {
-        let others = self.group.others(own);
-        let contacts: Vec<_> = others
+        let audience = self.group.audience(now, own);
+        let contacts: Vec<_> = audience
             .filter(|candidate| candidate.session != *leader)
             .filter_map(|candidate| candidate.contact)
             .collect();

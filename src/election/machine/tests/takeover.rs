@@ -386,6 +386,19 @@ fn a_leader_is_heard_by_the_others_at_every_interval() {
 }
 
 #[test]
+fn who_may_not_know_that_its_entry_is_gone_is_spoken_to_for_a_while() {
+    let mut bench = Bench::leading(listening(), others());
+    bench.answer_group(9, vec![ours()], None);
+    bench.sent.clear();
+    bench.pass(ms(300));
+    assert_eq!(bench.sent.len(), 6);
+    bench.pass(ms(5_000));
+    bench.sent.clear();
+    bench.pass(ms(300));
+    assert!(bench.sent.is_empty());
+}
+
+#[test]
 fn a_leader_that_falls_silent_is_deposed_when_nobody_else_hears_it() {
     let mut bench = Bench::with(listening(), others());
     bench.step(heartbeat(1));
