@@ -4,6 +4,7 @@
 //! the lock proves that before it leads.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::member::{WATCH_PACE, WATCH_TIMEOUT};
@@ -14,8 +15,6 @@ use crate::election::candidate::{Candidate, GroupRead, Request};
 use crate::election::health::Health;
 use crate::election::status::{Doing, Feature};
 use crate::election::time::Timestamp;
-
-use std::time::Duration;
 
 /// How soon an entry that another session still holds is tried for again.
 const ENTRY_PAUSE: Duration = Duration::from_millis(500);

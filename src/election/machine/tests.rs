@@ -2,6 +2,7 @@
 
 mod adoption;
 mod bench;
+mod peers;
 mod properties;
 mod table;
 mod takeover;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use self::bench::Bench;
 use super::*;
 use crate::election::call::{Entry, FailureKind, KeyRead, LOCK_FLAG, SessionId};
-use crate::election::lease::Lease;
+use crate::election::lease::{Lease, Terms};
 
 const D: Duration = Duration::from_secs(3);
 const T: Duration = Duration::from_secs(10);

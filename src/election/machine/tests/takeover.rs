@@ -1,28 +1,18 @@
-//! What makes a takeover fast: candidates, handover, health, liveness, and missing a silent leader.
+//! What makes a takeover fast: candidates, handover, health, liveness.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::election::candidate::{Candidate, Request, Secret};
-use crate::election::peer::Message;
 
-const INTERVAL: Duration = Duration::from_millis(100);
-
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         candidates: true,
         ..Options::default()
     }
 }
 
-fn listening() -> Options {
-    Options {
-        peer_interval: Some(INTERVAL),
-        ..options()
-    }
-}
-
-fn candidate(value: &str, priority: i32) -> Candidate {
+pub(super) fn candidate(value: &str, priority: i32) -> Candidate {
     Candidate {
         value: value.to_owned(),
         session: SessionId::new(format!("of {value}")),
@@ -35,14 +25,14 @@ fn candidate(value: &str, priority: i32) -> Candidate {
     }
 }
 
-fn ours() -> Candidate {
+pub(super) fn ours() -> Candidate {
     Candidate {
         session: SessionId::new("ours"),
         ..candidate("web1", 0)
     }
 }
 
-fn others() -> Vec<Candidate> {
+pub(super) fn others() -> Vec<Candidate> {
     vec![ours(), candidate("web2", 0), candidate("web3", 5)]
 }
 
@@ -54,20 +44,6 @@ fn successor(bench: &Bench) -> Option<String> {
             None
         }
     })
-}
-
-fn said(from: &str, sequence: u64, message: Message) -> Event {
-    Event::Heard(Datagram {
-        from: SessionId::new(from),
-        leader: SessionId::new("theirs"),
-        sequence,
-        message,
-    })
-}
-
-fn heartbeat(sequence: u64) -> Event {
-    let patience = Duration::ZERO;
-    said("theirs", sequence, Message::Heartbeat { patience })
 }
 
 #[test]
@@ -108,26 +84,6 @@ fn without_the_right_to_it_everything_else_goes_on() {
     assert!(bench.asks("Release"));
     bench.pass(T);
     assert!(!bench.asks("Register("));
-}
-
-#[test]
-fn a_standby_that_may_not_be_a_candidate_any_more_waits_for_no_heartbeat() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(heartbeat(1));
-    bench.answer("WatchGroup", Err(failure(FailureKind::Denied)));
-    bench.pass(ms(400));
-    let (at, reason) = bench.machine.deadline().unwrap();
-    assert!(at > bench.now, "{reason:?} is due for ever");
-    assert!(!bench.asks("Depose"), "it is not sent any");
-}
-
-#[test]
-fn a_leader_that_may_not_be_a_candidate_any_more_is_heard_all_the_same() {
-    let mut bench = Bench::leading(listening(), others());
-    bench.answer("WatchGroup", Err(failure(FailureKind::Denied)));
-    bench.sent.clear();
-    bench.pass(ms(300));
-    assert_eq!(bench.sent.len(), 6);
 }
 
 #[test]
@@ -366,164 +322,4 @@ fn a_session_is_made_without_a_liveness_check_that_is_denied() {
     bench.answer_read(held(5, "theirs"));
     bench.answer("RegisterService", Err(failure(FailureKind::Denied)));
     assert!(bench.asks("CreateSession { name: \"vip-elector key-0\", liveness: false"));
-}
-
-#[test]
-fn a_leader_is_heard_by_the_others_at_every_interval() {
-    let mut bench = Bench::leading(listening(), others());
-    bench.sent.clear();
-    bench.pass(ms(300));
-    let beats = |name: &str| {
-        let (to, leader) = (SessionId::new("ours"), SessionId::new("ours"));
-        bench
-            .sent
-            .iter()
-            .filter(|said| said.from == to && said.leader == leader)
-            .filter(|said| format!("{:?}", said.message).starts_with(name))
-            .count()
-    };
-    assert_eq!(beats("Heartbeat"), 6, "three to each of two");
-}
-
-#[test]
-fn who_may_not_know_that_its_entry_is_gone_is_spoken_to_for_a_while() {
-    let mut bench = Bench::leading(listening(), others());
-    bench.answer_group(9, vec![ours()], None);
-    bench.sent.clear();
-    bench.pass(ms(300));
-    assert_eq!(bench.sent.len(), 6);
-    bench.pass(ms(5_000));
-    bench.sent.clear();
-    bench.pass(ms(300));
-    assert!(bench.sent.is_empty());
-}
-
-#[test]
-fn a_leader_that_falls_silent_is_deposed_when_nobody_else_hears_it() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(heartbeat(1));
-    bench.pass(ms(199));
-    assert!(bench.sent.is_empty());
-    bench.pass(ms(1));
-    let asked = bench
-        .sent
-        .iter()
-        .map(|said| said.message)
-        .collect::<Vec<_>>();
-    assert_eq!(asked, [Message::Question, Message::Question]);
-    bench.answer_read(held(6, "theirs"));
-    bench.pass(ms(99));
-    assert!(!bench.asks("Depose"));
-    bench.pass(ms(1));
-    assert!(bench.asks("Depose(theirs)"));
-    bench.answer("Depose", Ok(Answer::Done));
-    assert!(bench.machine.status().deposed.is_some());
-    assert!(bench.asks("Read"), "it looks at once");
-}
-
-#[test]
-fn a_leader_that_another_candidate_hears_is_left_alone() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(heartbeat(1));
-    bench.pass(ms(200));
-    bench.answer_read(held(6, "theirs"));
-    let question = bench.sent[0].sequence;
-    let heard = |question, ago| {
-        let message = Message::Heard { question, ago };
-        said("of web2", 1, message)
-    };
-    bench.step(heard(question + 1, ms(0)));
-    bench.step(heard(question, ms(200)));
-    bench.pass(ms(99));
-    bench.step(heard(question, ms(50)));
-    bench.pass(ms(250));
-    assert!(!bench.asks("Depose"));
-    bench.answer_read(held(6, "theirs"));
-    bench.pass(ms(60));
-    assert!(bench.asks("Depose"), "nobody says so any more");
-}
-
-#[test]
-fn who_never_heard_the_leader_or_was_not_there_suspects_nobody() {
-    let mut bench = Bench::with(listening(), others());
-    bench.pass(Duration::from_secs(60));
-    assert!(!bench.asks("Depose") && bench.sent.is_empty());
-
-    bench.step(heartbeat(1));
-    // Frozen: nothing is done at the deadlines on the way.
-    bench.now = bench.now + Duration::from_secs(30);
-    bench.step(Event::DeadlineReached);
-    assert!(!bench.asks("Depose") && bench.sent.is_empty());
-    bench.step(heartbeat(2));
-    bench.pass(ms(199));
-    assert!(bench.sent.is_empty());
-}
-
-#[test]
-fn an_old_heartbeat_sent_again_keeps_no_leader_alive() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(heartbeat(7));
-    for _ in 0..2 {
-        bench.pass(ms(100));
-        bench.step(heartbeat(7));
-        bench.step(heartbeat(6));
-    }
-    bench.answer_read(held(6, "theirs"));
-    bench.pass(ms(100));
-    assert!(bench.asks("Depose"));
-}
-
-#[test]
-fn a_candidate_answers_whoever_misses_the_leader_that_it_hears() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(said("of web2", 3, Message::Question));
-    assert!(bench.sent.is_empty(), "it does not hear it");
-    bench.step(heartbeat(1));
-    bench.pass(ms(40));
-    bench.step(said("of web2", 4, Message::Question));
-    bench.step(said("of web2", 4, Message::Question));
-    bench.step(said("of nobody", 5, Message::Question));
-    let answers = bench
-        .sent
-        .iter()
-        .map(|said| said.message)
-        .collect::<Vec<_>>();
-    let (question, ago) = (4, ms(40));
-    assert_eq!(answers, [Message::Heard { question, ago }]);
-}
-
-#[test]
-fn who_has_ended_a_session_suspects_nobody_for_a_while() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(heartbeat(1));
-    bench.pass(ms(200));
-    bench.answer_read(held(6, "theirs"));
-    bench.pass(ms(100));
-    bench.answer("Depose", Ok(Answer::Done));
-    bench.answer_read(held(12, "theirs"));
-    bench.step(heartbeat(2));
-    bench.pass(ms(200));
-    bench.answer_read(held(12, "theirs"));
-    bench.pass(ms(8_800));
-    assert!(!bench.asks("Depose"));
-    bench.pass(Duration::from_secs(2));
-    assert!(bench.asks("Depose"));
-}
-
-#[test]
-fn who_is_cut_off_from_consul_ends_no_session() {
-    let mut bench = Bench::with(listening(), others());
-    bench.step(heartbeat(1));
-    for _ in 0..20 {
-        bench.pass(ms(500));
-        if bench.asks("Read") {
-            bench.answer("Read", Err(failure(FailureKind::Unavailable)));
-        }
-        assert!(!bench.asks("Depose"));
-    }
-    // Consul answers again: the leader leads, and is still not heard.
-    bench.pass(ms(5_000));
-    bench.answer_read(held(6, "theirs"));
-    bench.pass(ms(300));
-    assert!(bench.asks("Depose"));
 }
