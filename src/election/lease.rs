@@ -37,6 +37,10 @@ const TIMER_LATENESS: Duration = Duration::from_millis(50);
 /// The smallest lock-delay with which the kernel's hand alone keeps the promise.
 pub const STRICT_LOCK_DELAY: Duration = Duration::from_millis(2500);
 
+/// For how long a silent leader is waited for at least: a supervisor that starts a killed daemon again
+/// within 200 ms has not caused a failover, because the next process goes on with the session.
+pub const RESTART_ALLOWANCE: Duration = Duration::from_millis(600);
+
 /// How often the liveness check is passed where the kernel's hand alone would be too late. It may be passed
 /// when three quarters of this are over, and is when the next confirm comes back, a third of a second later
 /// at most: with [`KERNEL_LATENESS`], less than the two seconds of [`Terms::least_liveness_ttl`].
@@ -175,7 +179,7 @@ impl Terms {
     /// may take it for dead, so that the kernel has taken the address off when the lock-delay after
     /// the end of its session is over. A heartbeat goes out before each prolongation.
     pub(super) fn patience(&self, interval: Duration) -> Duration {
-        let few = interval * 3;
+        let few = (interval * 3).max(RESTART_ALLOWANCE);
         if !self.keeps(Rule::PatienceOutlastsKernel) {
             return few;
         }

@@ -25,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let tests: [(&str, Option<u64>, Test); 3] = [
         (
             "a_killed_daemon_that_is_restarted_leads_on_and_nobody_notices",
-            Some(20),
+            Some(200),
             restarted,
         ),
         (
@@ -46,7 +46,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn run(restart: Option<u64>, test: Test) -> Result<(), Failed> {
-    // A restart that takes longer than three intervals is one that the others miss.
+    // Three intervals are longer than the others wait for a restart by default: a busy machine starts slowly.
     let program = Program::manager(DAEMON).args(["--log-level=debug", "--peer-interval=300ms"]);
     let setup = Setup::new().daemon(program);
     let setup = match restart {

@@ -14,8 +14,8 @@ use vip_lab::cluster::{Cluster, Host, LOCAL_URL, Program, SETTLE_LIMIT, Setup};
 use crate::screen::Screen;
 use crate::table::milliseconds;
 
-/// How long after its death a daemon is started again, as by `RestartSec=20ms`.
-const RESTART: Duration = Duration::from_millis(20);
+/// How long after its death a daemon is started again, as by a supervisor that takes its time.
+const RESTART: Duration = Duration::from_millis(200);
 
 /// Runs rounds that `seed` decides on until `time` is over; returns whether the promise was kept,
 /// somebody answered in time and led after each, and no daemon died that nobody killed.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
-use vip_elector::election::lease::KERNEL_LATENESS;
+use vip_elector::election::lease::{KERNEL_LATENESS, RESTART_ALLOWANCE};
 use vip_elector::election::status::Feature;
 
 use crate::fault::{Fault, Record};
@@ -124,7 +124,7 @@ impl Schedule {
     }
 
     /// Returns how long a host's daemon may be silent until its session ends, where other hosts notice: three
-    /// heartbeats or what its kernel needs, and a question with its answer.
+    /// heartbeats, a restart, or what its kernel needs, and a question with its answer.
     pub fn watched_silence(&self, host: usize) -> Option<Duration> {
         let plan = self.hosts.get(host)?;
         if matches!(plan.denied, Some(Feature::Candidates | Feature::PeerWatch)) {
@@ -133,7 +133,8 @@ impl Schedule {
         let interval = plan.peer_interval?;
         // Below the strict lock-delay the kernel is given one second.
         let kernel = Duration::from_secs(1) + KERNEL_LATENESS + interval;
-        let patience = (3 * interval).max(kernel.saturating_sub(plan.lock_delay));
+        let few = (3 * interval).max(RESTART_ALLOWANCE);
+        let patience = few.max(kernel.saturating_sub(plan.lock_delay));
         Some(patience + 2 * interval)
     }
 
