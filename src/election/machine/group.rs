@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::member::{WATCH_PACE, WATCH_TIMEOUT};
+use super::member::{WATCH_GIVES_WAY, WATCH_PACE, WATCH_TIMEOUT};
 use super::{CALL_TIMEOUT, Core, DeadlineReason};
 use crate::election::backoff::{Backoff, jitter};
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId, Successor};
@@ -233,7 +233,11 @@ impl Standing {
         // Where there is nothing, every write to any other key wakes the watch.
         let at_once = read.index > self.index && !read.candidates.is_empty();
         self.index = read.index.max(1);
-        self.watch = Attempt::Due(if at_once { now } else { sent_at + WATCH_PACE });
+        self.watch = Attempt::Due(if at_once {
+            now + WATCH_GIVES_WAY
+        } else {
+            sent_at + WATCH_PACE
+        });
         for candidate in &read.candidates {
             core.others_lock_delay = core.others_lock_delay.max(candidate.lock_delay);
         }

@@ -16,12 +16,18 @@ use crate::election::rules::Rule;
 use crate::election::status::{Doing, Ending, Holder};
 use crate::election::time::Timestamp;
 
+/// How long a new leader lets a request stand that was there before it: the handover that followed it may
+/// have deleted it, and what is known of the group is a moment old.
+const OLD_REQUEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a restore that failed waits before it is tried again.
 const RESTORE_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Leading {
     pub(super) lease: Lease,
+    /// Since when it has led.
+    since: Timestamp,
     confirm: Attempt,
     /// A hint came while a confirm was under way, whose answer may be older.
     again: bool,
@@ -46,6 +52,7 @@ impl Leading {
     pub(super) fn new(lease: Lease, taken_at: Option<u64>) -> Self {
         let confirm = Attempt::Due(lease.confirmed_at() + lease.terms().confirm_interval());
         Self {
+            since: lease.confirmed_at(),
             lease,
             confirm,
             again: false,
@@ -117,26 +124,38 @@ impl Leading {
         (request.index > self.taken_at? && !dropped).then_some(request)
     }
 
-    /// Deletes a request that cannot be followed.
-    fn drop_request(&mut self, core: &mut Core, now: Timestamp) {
-        let Some(taken_at) = self.taken_at else {
-            return;
-        };
-        let Some(request) = core.group.request().cloned() else {
-            return;
-        };
+    /// The request that cannot be followed, when to delete it, and whether it is older than this leader.
+    fn unwanted<'a>(&self, core: &'a Core) -> Option<(&'a Request, Timestamp, bool)> {
+        let (request, taken_at) = (core.group.request()?, self.taken_at?);
         let known = |(index, _): &(u64, _)| *index >= request.index;
         if self.dropping.as_ref().is_some_and(known) {
+            return None;
+        }
+        let old = request.index <= taken_at;
+        let at = self.since
+            + if old {
+                OLD_REQUEST_PAUSE
+            } else {
+                Duration::ZERO
+            };
+        Some((request, at, old))
+    }
+
+    fn drop_request(&mut self, core: &mut Core, now: Timestamp) {
+        let Some((request, at, old)) = self.unwanted(core) else {
+            return;
+        };
+        if now < at {
             return;
         }
         let why = match &request.to {
-            _ if request.index <= taken_at => "it was made before this host led".to_owned(),
+            _ if old => "it was made before this host led".to_owned(),
             Some(to) if *to == core.params.value => format!("{to} leads already"),
             Some(to) => format!("there is no candidate {to}"),
             None => "there is no other candidate".to_owned(),
         };
-        core.refused_request = Some(why);
         self.dropping = Some((request.index, Some(Attempt::Due(now))));
+        core.refused_request = Some(why);
     }
 
     pub(super) fn deadlines(
@@ -147,6 +166,10 @@ impl Leading {
     ) {
         let challenged_at = Self::challenged_at(core, own);
         into.extend(challenged_at.map(|at| (at, DeadlineReason::Preempt)));
+        into.extend(
+            self.unwanted(core)
+                .map(|(_, at, _)| (at, DeadlineReason::Retry)),
+        );
         into.push((self.lease.end(), DeadlineReason::LeaseEnd));
         into.extend(self.confirm.deadline(DeadlineReason::Confirm));
         into.extend(

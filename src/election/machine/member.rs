@@ -21,6 +21,10 @@ pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(13);
 /// A watch that returns without news is not made again before this has passed since it was made.
 pub(super) const WATCH_PACE: Duration = Duration::from_millis(200);
 
+/// A watch that returns with news is made again after this: first what the news asks for, which meets
+/// less on its way. What happens meanwhile is not missed.
+pub(super) const WATCH_GIVES_WAY: Duration = Duration::from_millis(10);
+
 /// How long a host that could not hold the address lets others go first.
 const HOLD_BACK: Duration = Duration::from_secs(2);
 

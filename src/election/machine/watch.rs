@@ -5,7 +5,7 @@
 //! through a raft leader that has vanished hangs for as long as we let it.
 
 use super::attempt::Attempt;
-use super::member::{WATCH_PACE, WATCH_TIMEOUT};
+use super::member::{WATCH_GIVES_WAY, WATCH_PACE, WATCH_TIMEOUT};
 use super::{Core, DeadlineReason};
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, KeyRead, OpId};
@@ -103,8 +103,11 @@ impl Watches {
         watch.index = key.index.max(1);
         // While there is no key, every write to any other key wakes the watch.
         let at_once = risen && key.entry.is_some();
-        let paced = sent.issued_at + WATCH_PACE;
-        watch.attempt = Attempt::Due(if at_once { now } else { paced });
+        watch.attempt = Attempt::Due(if at_once {
+            now + WATCH_GIVES_WAY
+        } else {
+            sent.issued_at + WATCH_PACE
+        });
         let news = key.index > self.seen;
         if news || fallen {
             self.seen = watch.index;

@@ -207,6 +207,11 @@ fn a_switchover_that_was_asked_of_this_leader_is_followed() {
     bench.answer_read(held(30, "ours"));
     bench.answer_group(32, others(), request(29, Some("web2")));
     bench.pass(ms(100));
+    assert!(
+        !bench.asks("DropRequest"),
+        "the handover to us may have deleted it"
+    );
+    bench.pass(ms(900));
     assert!(bench.leads(), "it was not asked of us");
     bench.answer("DropRequest", Ok(Answer::Done));
     bench.answer_group(34, others(), request(33, Some("web9")));
