@@ -104,6 +104,10 @@ fn lease_to_add(bencher: Bencher) {
         prefix: 32,
     };
     bencher
-        .with_inputs(|| Reconciler::new([192, 0, 2, 1].into()))
-        .bench_values(|mut reconciler| reconciler.plan(NOW, &order, &seen));
+        .with_inputs(|| {
+            let mut reconciler = Reconciler::new([192, 0, 2, 1].into());
+            reconciler.looked(seen.clone());
+            reconciler
+        })
+        .bench_values(|mut reconciler| reconciler.next(NOW, &order));
 }

@@ -112,11 +112,7 @@ impl LinkKernel {
 
 impl Kernel for LinkKernel {
     async fn observe(&mut self) -> Result<Observed, String> {
-        let named = self
-            .netlink
-            .link(&self.vip.interface)
-            .await
-            .map_err(describe)?;
+        let (named, addresses) = self.look().await.map_err(describe)?;
         if !self.looked {
             let carriers = self.netlink.carriers_of(self.vip.address).await;
             let elsewhere =
@@ -124,14 +120,14 @@ impl Kernel for LinkKernel {
             self.placed = carriers.map_err(describe)?.into_iter().find(elsewhere);
             self.looked = true;
         }
-        if let Some((placed, addresses)) = self.stray(named.as_ref()).await? {
+        if let Some((placed, strays)) = self.stray(named.as_ref()).await? {
             // Not to be held there any more, and first of all to be taken off there.
             self.prepare(Some(placed));
             let ours = |address: &Address| VipSeen {
                 prefix: address.prefix,
                 ours: true,
             };
-            let vips = addresses.iter().map(ours).collect();
+            let vips = strays.iter().map(ours).collect();
             return Ok(Observed {
                 link: None,
                 vips,
@@ -143,7 +139,6 @@ impl Kernel for LinkKernel {
             return Ok(Observed::default());
         };
         self.prepare(named);
-        let addresses = self.netlink.addresses(&found).await.map_err(describe)?;
         let (vips, others): (Vec<Address>, Vec<Address>) = addresses
             .into_iter()
             .partition(|address| address.address == self.vip.address);
@@ -221,7 +216,31 @@ impl Kernel for LinkKernel {
 }
 
 impl LinkKernel {
+    /// The interface of the name, and its addresses. Both are asked for at once, on the guess that it is the
+    /// one that it was.
+    async fn look(&self) -> Result<(Option<Link>, Vec<Address>), vip_netlink::Error> {
+        let name = &self.vip.interface;
+        let (named, guessed) = match &self.link {
+            Some(link) => {
+                let (named, addresses) =
+                    tokio::join!(self.netlink.link(name), self.netlink.addresses(link));
+                (named?, Some((link.index, addresses?)))
+            }
+            None => (self.netlink.link(name).await?, None),
+        };
+        let addresses = match (&named, guessed) {
+            (Some(link), Some((index, addresses))) if link.index == index => addresses,
+            (Some(link), _) => self.netlink.addresses(link).await?,
+            (None, _) => Vec::new(),
+        };
+        Ok((named, addresses))
+    }
+
     fn node_kind(&self) -> NodeKind {
+        if self.vip.address.is_ipv4() {
+            // An ARP does not say it.
+            return NodeKind::Host;
+        }
         match vip_netlink::ipv6_forwarding(&self.vip.interface) {
             Some(true) => NodeKind::Router,
             Some(false) | None => NodeKind::Host,

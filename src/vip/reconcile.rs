@@ -2,9 +2,14 @@
 //!
 //! # The argument
 //!
-//! [`Reconciler::plan`] is asked again after every step, with a new `now` and a new look at the
-//! kernel. So the lease is checked before each add and refresh *and after it*: a refresh that was
-//! delayed past the lease's end, and that put an expired address back, is followed by its removal.
+//! [`Reconciler::next`] is asked again after every step, with a new `now`. So the lease is checked before
+//! each add and refresh *and after it*: a refresh that was delayed past the lease's end, and that put an
+//! expired address back, is followed by its removal.
+//!
+//! A takeover waits for nothing that it need not: an add and a removal go by the last look, however old.
+//! The kernel refuses an exclusive add of what is there, and a removal of what is not there does nothing. All
+//! else needs a look, or the kernel's acknowledgement of a step, since the last wait. That the address is
+//! *off* is never reported without a look that follows its removal.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 #[cfg(test)]
@@ -46,6 +51,16 @@ impl Observed {
     /// Whether our address is up.
     pub fn is_held(&self) -> bool {
         self.vips.iter().any(|vip| vip.ours)
+    }
+
+    /// Returns what is to be seen after a step that the kernel has acknowledged, where that is good enough.
+    fn after(mut self, step: Step) -> Option<Self> {
+        match step {
+            Step::Add { prefix, .. } => self.vips.push(VipSeen { prefix, ours: true }),
+            Step::Refresh { .. } | Step::Announce => {}
+            Step::Remove { .. } => return None,
+        }
+        Some(self)
     }
 }
 
@@ -93,10 +108,40 @@ pub enum Step {
     Announce,
 }
 
+impl Step {
+    /// Whether it does no harm where the kernel is not as it was.
+    fn is_safe_unseen(self) -> bool {
+        match self {
+            Self::Add { .. } | Self::Remove { .. } => true,
+            Self::Refresh { .. } | Self::Announce => false,
+        }
+    }
+}
+
+/// What the task does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Look at the kernel, and say so with [`Reconciler::looked`].
+    Look,
+    /// Do this, and say so with [`Reconciler::done`].
+    Do(Step),
+    /// Report, and wait.
+    Rest {
+        /// What is true now, for the machine.
+        report: VipReport,
+        /// When to go on though nothing has changed.
+        wake_at: Option<Timestamp>,
+    },
+}
+
 /// Follows one address.
 #[derive(Debug)]
 pub struct Reconciler {
     address: IpAddr,
+    /// The last look, and what was acknowledged after it.
+    seen: Option<Observed>,
+    /// It is from after the last wait.
+    fresh: bool,
     /// What the kernel was last given.
     lent: Option<Lent>,
     announce: Option<Schedule>,
@@ -120,6 +165,8 @@ impl Reconciler {
     pub fn new(address: IpAddr) -> Self {
         Self {
             address,
+            seen: None,
+            fresh: false,
             lent: None,
             announce: None,
             mac: None,
@@ -129,8 +176,32 @@ impl Reconciler {
         }
     }
 
-    /// Returns the next thing to do now, if any.
-    pub fn plan(&mut self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Step> {
+    /// Returns what to do now.
+    pub fn next(&mut self, now: Timestamp, order: &VipOrder) -> Next {
+        let Some(seen) = self.seen.clone() else {
+            return Next::Look;
+        };
+        match self.plan(now, order, &seen) {
+            Some(step) if self.fresh || step.is_safe_unseen() => Next::Do(step),
+            None if self.fresh => {
+                self.fresh = false;
+                Next::Rest {
+                    report: self.report(now, order, &seen),
+                    wake_at: self.wake_at(now, order, &seen),
+                }
+            }
+            Some(_) | None => Next::Look,
+        }
+    }
+
+    /// Takes in what the kernel shows.
+    pub fn looked(&mut self, seen: Observed) {
+        self.seen = Some(seen);
+        self.fresh = true;
+    }
+
+    /// Returns the next step, if there is one.
+    fn plan(&mut self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Step> {
         if order.target == VipTarget::Kept {
             return None;
         }
@@ -175,6 +246,9 @@ impl Reconciler {
         step: Step,
         result: Result<(), String>,
     ) {
+        let seen = self.seen.take().filter(|_| result.is_ok());
+        self.seen = seen.and_then(|seen| seen.after(step));
+        self.fresh = self.seen.is_some();
         match (step, result) {
             (Step::Announce, _) => {
                 if let Some(schedule) = &mut self.announce {
@@ -210,8 +284,7 @@ impl Reconciler {
         }
     }
 
-    /// Returns what is true now, for the machine.
-    pub fn report(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> VipReport {
+    fn report(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> VipReport {
         VipReport {
             version: order.version,
             held: seen.is_held(),
@@ -219,8 +292,7 @@ impl Reconciler {
         }
     }
 
-    /// Returns when [`plan`](Self::plan) must be asked again though nothing has changed.
-    pub fn wake_at(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Timestamp> {
+    fn wake_at(&self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Timestamp> {
         let mut at: Vec<Timestamp> = Vec::new();
         at.extend(self.refused.as_ref().map(|(_, until)| *until));
         if self.not_before > now {
@@ -262,12 +334,15 @@ impl Reconciler {
         let Some(lent) = &mut self.lent else {
             return true;
         };
-        lent.confirmed_at = lease.confirmed_at();
-        match (ends(now, lifetime), lent.ends) {
+        let longer = match (ends(now, lifetime), lent.ends) {
             (Some(new), Some(old)) => new > old,
             (None, Some(_)) => true,
             (_, None) => false,
+        };
+        if !longer {
+            lent.confirmed_at = lease.confirmed_at();
         }
+        longer
     }
 
     fn announce_if_due(&mut self, now: Timestamp, seen: &Observed) -> Option<Step> {

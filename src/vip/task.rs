@@ -16,10 +16,10 @@ use crate::driver::clock::Clock;
 use crate::election::lease::KernelLifetime;
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
-use crate::vip::reconcile::{Observed, Reconciler, Step};
+use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
 
-/// How many steps may follow each other without a wait: a bound on a disagreement with the kernel.
-const STEPS_PER_PASS: usize = 16;
+/// How many looks and steps may follow each other without a wait: a bound on a disagreement with the kernel.
+const TURNS_PER_PASS: usize = 32;
 
 /// How long to wait for a kernel that cannot even be looked at.
 const BLIND_PAUSE: Duration = Duration::from_millis(100);
@@ -120,33 +120,37 @@ impl Task<'_> {
         link: &Link,
         order: &VipOrder,
     ) -> Option<Timestamp> {
-        for _ in 0..STEPS_PER_PASS {
-            let seen = match kernel.observe().await {
-                Ok(seen) => seen,
-                Err(error) => {
-                    self.blind += 1;
-                    if self.is_new_failure(Some(&error)) {
-                        error!(group = self.group, error, "looking at the interface failed");
+        for _ in 0..TURNS_PER_PASS {
+            match self.reconciler.next(clock.now(), order) {
+                Next::Look => match kernel.observe().await {
+                    Ok(seen) => {
+                        self.blind = 0;
+                        self.log_missing(&seen);
+                        self.reconciler.looked(seen);
                     }
-                    return Some(clock.now() + BLIND_PAUSE);
+                    Err(error) => {
+                        self.blind += 1;
+                        if self.is_new_failure(Some(&error)) {
+                            error!(group = self.group, error, "looking at the interface failed");
+                        }
+                        return Some(clock.now() + BLIND_PAUSE);
+                    }
+                },
+                Next::Do(step) => {
+                    let result = kernel.apply(step).await;
+                    self.log(step, result.as_ref().err());
+                    self.reconciler.done(clock.now(), order, step, result);
                 }
-            };
-            self.blind = 0;
-            self.log_missing(&seen);
-            let now = clock.now();
-            let Some(step) = self.reconciler.plan(now, order, &seen) else {
-                let report = self.reconciler.report(now, order, &seen);
-                self.log_blocker(report.blocker.as_ref());
-                link.reports.send_if_modified(|last| {
-                    let modified = last.as_ref() != Some(&report);
-                    *last = Some(report);
-                    modified
-                });
-                return self.reconciler.wake_at(now, order, &seen);
-            };
-            let result = kernel.apply(step).await;
-            self.log(step, result.as_ref().err());
-            self.reconciler.done(clock.now(), order, step, result);
+                Next::Rest { report, wake_at } => {
+                    self.log_blocker(report.blocker.as_ref());
+                    link.reports.send_if_modified(|last| {
+                        let modified = last.as_ref() != Some(&report);
+                        *last = Some(report);
+                        modified
+                    });
+                    return wake_at;
+                }
+            }
         }
         Some(clock.now() + BLIND_PAUSE)
     }

@@ -28,6 +28,9 @@ struct World {
     /// By how much it wakes up late.
     late: Duration,
     steps: Vec<Step>,
+    looks: u32,
+    /// The last report, and when to go on.
+    rest: Option<(VipReport, Option<Timestamp>)>,
 }
 
 impl World {
@@ -45,6 +48,8 @@ impl World {
             refuses: false,
             late: Duration::ZERO,
             steps: Vec::new(),
+            looks: 0,
+            rest: None,
         }
     }
 
@@ -83,14 +88,24 @@ impl World {
 
     /// What the task does in one pass.
     fn settle(&mut self) {
-        for _ in 0..10 {
-            let seen = self.seen();
-            let Some(step) = self.reconciler.plan(self.now, &self.order, &seen) else {
-                return;
-            };
-            self.steps.push(step);
-            let result = self.carry_out(step);
-            self.reconciler.done(self.now, &self.order, step, result);
+        for _ in 0..20 {
+            match self.reconciler.next(self.now, &self.order) {
+                Next::Look => {
+                    let seen = self.seen();
+                    self.looks += 1;
+                    self.reconciler.looked(seen);
+                }
+                Next::Do(step) => {
+                    self.steps.push(step);
+                    let result = self.carry_out(step);
+                    self.reconciler.done(self.now, &self.order, step, result);
+                }
+                Next::Rest { report, wake_at } => {
+                    assert!(wake_at.is_none_or(|at| at > self.now), "busy");
+                    self.rest = Some((report, wake_at));
+                    return;
+                }
+            }
         }
         panic!("never settles: {:?}", self.steps);
     }
@@ -121,19 +136,18 @@ impl World {
     }
 
     fn report(&mut self) -> VipReport {
-        let seen = self.seen();
-        self.reconciler.report(self.now, &self.order, &seen)
+        self.settle();
+        self.rest.clone().unwrap().0
     }
 
     /// Lets time pass, waking up when the reconciler asks for it.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let seen = self.seen();
-            match self.reconciler.wake_at(self.now, &self.order, &seen) {
+            let wake_at = self.rest.as_ref().and_then(|(_, wake_at)| *wake_at);
+            match wake_at {
                 Some(at) if at <= end => {
-                    assert!(at > self.now, "busy");
-                    self.now = at + self.late;
+                    self.now = self.now.max(at) + self.late;
                     self.settle();
                 }
                 Some(_) | None => break,
@@ -417,6 +431,35 @@ fn a_new_hardware_address_is_announced() {
     assert_eq!(world.steps, [Step::Announce]);
 }
 
+#[test]
+fn a_takeover_waits_for_no_look_and_what_is_off_is_looked_at() {
+    let mut world = World::new();
+    world.settle();
+    world.looks = 0;
+    world.hold(strict());
+    assert_eq!((world.steps.len(), world.looks), (2, 0));
+    world.let_go();
+    assert_eq!((world.steps.len(), world.looks), (3, 1));
+    // An old look is not enough to say that nothing has changed, nor to prolong what may not be there.
+    world.settle();
+    assert_eq!(world.looks, 2);
+    world.hold(strict());
+    world.now = world.now + ms(333);
+    world.hold(strict());
+    assert_eq!(world.looks, 3);
+}
+
+#[test]
+fn an_add_where_the_kernel_is_not_as_it_was_is_followed_by_a_look() {
+    let mut world = World::new();
+    world.settle();
+    world.foreign = true;
+    world.refuses = true;
+    world.hold(strict());
+    assert_eq!(world.steps.len(), 1);
+    assert_eq!(world.report().blocker, Some(Blocker::Foreign));
+}
+
 #[derive(Clone, Debug)]
 enum Happening {
     Confirm,
@@ -473,7 +516,8 @@ proptest! {
             if let Some(until) = world.ours_until {
                 prop_assert!(until <= span_ends, "the kernel has it until {until:?}, past {span_ends:?}");
             }
-            if !matches!(happening, Happening::Freeze(_) | Happening::Link(_) | Happening::Foreign(_)) {
+            // The kernel tells of its addresses at once; the others are found out sooner or later.
+            if !matches!(happening, Happening::Freeze(_) | Happening::Link(_)) {
                 world.settle();
                 let live = match world.order.target {
                     VipTarget::HeldUntil(lease) => lease.is_live(world.now),

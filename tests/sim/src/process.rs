@@ -86,8 +86,8 @@ pub struct Task {
     pub using: VipOrder,
     /// What it was doing.
     pub stage: Stage,
-    /// Steps of this pass.
-    pub steps: u32,
+    /// Looks and steps of this pass.
+    pub turns: u32,
     /// What it last said.
     pub said: Option<VipReport>,
     /// The driver is gone; when the address is off, so is the task.
@@ -143,7 +143,7 @@ impl Process {
                 changed: false,
                 using: first,
                 stage: Stage::Idle,
-                steps: 0,
+                turns: 0,
                 said: None,
                 ending: false,
                 turn: 0,

@@ -1,18 +1,20 @@
-//! Pure: the VIP tasks, run as `vip::task` runs the shipped reconciler: look, take one step, look again,
-//! and wait when nothing is left to do.
+//! Pure: the VIP tasks, run as `vip::task` runs the shipped reconciler: it looks, takes a step, or waits, as
+//! it is told.
 //!
 //! Deciding on a step and doing it is one instant here; [`crate::kernel`] says why.
 
 use std::time::Duration;
 
-use vip_elector::vip::reconcile::Step;
+use vip_elector::election::target::VipReport;
+use vip_elector::election::time::Timestamp;
+use vip_elector::vip::reconcile::{Next, Step};
 
 use super::{Event, World};
 use crate::process::Stage;
 use crate::trace::Who;
 
 /// As in `vip::task`.
-const STEPS_PER_PASS: u32 = 16;
+const TURNS_PER_PASS: u32 = 32;
 
 /// As in `vip::task`.
 const BLIND_PAUSE: Duration = Duration::from_millis(100);
@@ -61,67 +63,71 @@ impl World<'_> {
         }
         let local = it.clock.read(self.now);
         let task = &mut process.task;
-        let pause = match std::mem::replace(&mut task.stage, Stage::Idle) {
+        match std::mem::replace(&mut task.stage, Stage::Idle) {
             Stage::Idle => {
                 task.using = task.order;
                 (task.news, task.changed) = (false, false);
-                task.steps = 0;
-                task.stage = Stage::Looking(it.kernel.observe());
-                self.nap()
+                task.turns = 0;
             }
-            Stage::Looking(seen) => {
-                let Some(step) = task.reconciler.plan(local, &task.using, &seen) else {
-                    let report = task.reconciler.report(local, &task.using, &seen);
-                    let wake_at = task.reconciler.wake_at(local, &task.using, &seen);
-                    let again = task.news || task.changed;
-                    let off = task.using.version == task.order.version && !report.held;
-                    if task.ending && off {
-                        self.die(host);
-                        return;
-                    }
-                    if task.said.as_ref() != Some(&report) {
-                        task.said = Some(report.clone());
-                        process.report = Some(report);
-                        let pause = self.nap();
-                        self.after(
-                            pause,
-                            Event::Drive {
-                                host,
-                                process: number,
-                            },
-                        );
-                    }
-                    if again {
-                        self.plan_turn(host, Duration::ZERO);
-                    } else if let Some(at) = wake_at {
-                        let at = self.hosts[host].clock.when(at) + self.nap();
-                        self.plan_turn(host, at.saturating_sub(self.now));
-                    }
-                    return;
-                };
+            Stage::Looking(seen) => task.reconciler.looked(seen),
+            Stage::Acting(step, result) => {
+                task.reconciler.done(local, &task.using, step, result);
+            }
+        }
+        task.turns += 1;
+        if task.turns > TURNS_PER_PASS {
+            let again = task.news || task.changed;
+            self.tally.saw("passes of the vip task cut short");
+            self.plan_turn(host, if again { Duration::ZERO } else { BLIND_PAUSE });
+            return;
+        }
+        match task.reconciler.next(local, &task.using) {
+            Next::Look => task.stage = Stage::Looking(it.kernel.observe()),
+            Next::Do(step) => {
                 let result = self.act(host, step);
                 if let Some(process) = &mut self.hosts[host].process {
                     process.task.stage = Stage::Acting(step, result);
                 }
-                self.nap()
             }
-            Stage::Acting(step, result) => {
-                task.reconciler.done(local, &task.using, step, result);
-                task.steps += 1;
-                if task.steps >= STEPS_PER_PASS {
-                    self.tally.saw("passes of the vip task cut short");
-                    if task.news || task.changed {
-                        Duration::ZERO
-                    } else {
-                        BLIND_PAUSE
-                    }
-                } else {
-                    task.stage = Stage::Looking(it.kernel.observe());
-                    self.nap()
-                }
+            Next::Rest { report, wake_at } => {
+                self.rest(host, number, report, wake_at);
+                return;
             }
-        };
+        }
+        let pause = self.nap();
         self.plan_turn(host, pause);
+    }
+
+    /// The VIP task says what is true, and waits.
+    fn rest(&mut self, host: usize, number: u64, report: VipReport, wake_at: Option<Timestamp>) {
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        let task = &mut process.task;
+        let again = task.news || task.changed;
+        let off = task.using.version == task.order.version && !report.held;
+        if task.ending && off {
+            self.die(host);
+            return;
+        }
+        if task.said.as_ref() != Some(&report) {
+            task.said = Some(report.clone());
+            process.report = Some(report);
+            let pause = self.nap();
+            self.after(
+                pause,
+                Event::Drive {
+                    host,
+                    process: number,
+                },
+            );
+        }
+        if again {
+            self.plan_turn(host, Duration::ZERO);
+        } else if let Some(at) = wake_at {
+            let at = self.hosts[host].clock.when(at) + self.nap();
+            self.plan_turn(host, at.saturating_sub(self.now));
+        }
     }
 
     /// The kernel does what the VIP task asks for.
