@@ -59,7 +59,7 @@ async fn plainly() {
     }
     // The daemon has no capability that would let it in all the same.
     let at = |name: &str, socket: &str| Way::new(name).flag("addr", socket);
-    let nobody = std::fs::Permissions::from_mode(0);
+    let nobody = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(socket.trim_start_matches("unix://"), nobody).unwrap();
     refused(&at("closed", &socket), "may not write to the socket");
     refused(&at("absent", "unix:///none/s"), "no socket is there");

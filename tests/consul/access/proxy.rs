@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::agent::GENEROUS;
 
@@ -77,13 +77,16 @@ fn pass(
     let (Some(method), Some(target)) = (words.next(), words.next()) else {
         return Ok(());
     };
-    seen.lock().unwrap().push(target.to_owned());
+    seen.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(target.to_owned());
     let field = |name: &str| {
         let mut fields = head.iter().filter_map(|line| line.split_once(':'));
         let field = fields.find(|(field, _)| field.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.trim())
     };
-    let mut body = vec![0; field("content-length").map_or(0, |length| length.parse().unwrap())];
+    let length = field("content-length").and_then(|length| length.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
     from.read_exact(&mut body)?;
 
     let target = match rule {
