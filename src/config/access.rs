@@ -43,10 +43,18 @@ pub(super) fn resolve(
         .into_iter()
         .map(|endpoint| endpoint.value)
         .collect();
-    if let Some(unverified) = &tls.unverified
-        && endpoints.iter().any(speaks_tls)
-    {
-        findings.warning("ssl-verify", unverified, Caution::Unverified);
+    if endpoints.iter().any(speaks_tls) {
+        if let Some(unverified) = &tls.unverified {
+            findings.warning("ssl-verify", unverified, Caution::Unverified);
+        }
+    } else {
+        // Whoever writes one of these believes that TLS is spoken.
+        for setting in ["ca-file", "ca-path", "client-cert", "tls-server-name"] {
+            if let Some(origin) = lines.origin(setting) {
+                let without = "https:// in front of Consul's address";
+                findings.warning_at(setting, origin, Caution::Idle { without });
+            }
+        }
     }
     let usable = !endpoints.is_empty();
     usable.then(|| Access {

@@ -195,6 +195,24 @@ fn verification_can_be_turned_off_with_a_warning() {
     }
 }
 
+#[test]
+fn certificates_for_plain_http_are_worth_a_warning() {
+    let host = || {
+        Host::minimal("vip-elector: {tls-server-name: server.dc1.consul}\n")
+            .file("/ca", PEM_CA)
+            .file("/cert", PEM_CERTIFICATE)
+            .file("/key", PEM_KEY)
+            .variable("CONSUL_CACERT", "/ca")
+            .argument("--client-cert=/cert")
+            .argument("--client-key=/key")
+    };
+    insta::assert_snapshot!(warnings(&host().good()));
+    let socket = host().argument("--addr=unix:///run/consul.sock");
+    assert_eq!(socket.good().warnings.len(), 3);
+    let one_of_two = host().argument("--addr=http://a:8500,https://b:8501");
+    assert_eq!(warnings(&one_of_two.good()), "");
+}
+
 /// The same through real files, because a closure over a map opens none.
 #[test]
 fn real_files_are_read() {
