@@ -206,7 +206,7 @@ impl Client {
             .send()
             .await
             .map_err(|error| {
-                let why = error::explain(&error);
+                let why = error::explain(&error, endpoint.shown);
                 if connect::failed(&error) {
                     Trouble::Unreached(why)
                 } else {
@@ -222,7 +222,7 @@ impl Client {
             let chunk = response.chunk().await.map_err(|error| {
                 let why = format!(
                     "{endpoint} broke off its answer: {}",
-                    error::explain(&error)
+                    error::explain(&error, endpoint.shown)
                 );
                 Trouble::Failed(error::unavailable(&request.doing, &why))
             })?;

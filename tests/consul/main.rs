@@ -4,6 +4,7 @@
     reason = "all of this is test code, though not below `#[test]`"
 )]
 
+mod access;
 mod agent;
 mod candidates;
 mod checks;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         checks::trials(),
         liveness::trials(),
         failover::trials(),
+        access::trials(),
         security::trials(),
         conformance::trials(),
     ];
