@@ -5,6 +5,7 @@
 //! through [`Sources`], so that a test needs neither.
 
 mod access;
+mod credentials;
 mod describe;
 pub mod duration;
 mod file;

@@ -6,16 +6,19 @@
 mod endpoint;
 mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::credentials;
 use super::describe::{Lines, MASK};
+use super::file::Entry;
 use super::levels::{Levels, filled_flag};
 use super::option::boolean;
 use super::origin::{Origin, Sourced, Written};
 use super::report::{Caution, Fault, Findings};
 use crate::consul::access::{Access, Endpoint};
+use crate::consul::token::{self, fits_a_header};
 
 /// Everything that is needed to talk to Consul; `None` only where a problem was reported.
 pub(super) fn resolve(
@@ -27,7 +30,7 @@ pub(super) fn resolve(
     for endpoint in &endpoints {
         lines.add("addr", Some(endpoint), endpoint::show);
     }
-    let token = token(levels, findings);
+    let (token, token_file) = token(levels, findings);
     lines.add("token", token.as_ref(), |_| MASK.to_owned());
     let http_auth = header(
         levels.environment("CONSUL_HTTP_AUTH"),
@@ -54,6 +57,7 @@ pub(super) fn resolve(
     usable.then(|| Access {
         endpoints,
         token: token.map(|token| token.value),
+        token_file,
         http_auth: http_auth.map(|auth| auth.value),
         tls: tls.tls,
         namespace: namespace.map(|namespace| namespace.value),
@@ -79,37 +83,56 @@ fn switch(
     findings.accept(setting, &written, boolean(&written.value))
 }
 
-fn token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Sourced<SecretString>> {
+/// The token, and the file that it comes from if it comes from one.
+fn token(
+    levels: &Levels<'_>,
+    findings: &mut Findings,
+) -> (Option<Sourced<SecretString>>, Option<PathBuf>) {
+    match written_token(levels, findings) {
+        Some(Source::Value(token)) => (header(Some(token), "token", findings), None),
+        Some(Source::File(file)) => {
+            let path = PathBuf::from(&file.value);
+            (token_file(levels, &file, findings), Some(path))
+        }
+        None => (None, None),
+    }
+}
+
+/// Where a token was written.
+enum Source {
+    Value(Written),
+    File(Written),
+}
+
+fn written_token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Source> {
     let flags = levels.flags;
-    if let Some(token) = flags
-        .token
-        .as_ref()
-        .filter(|token| !token.expose_secret().is_empty())
-    {
-        let token = Written::new(token.expose_secret().to_owned(), Origin::Flag("--token"));
-        return header(Some(token), "token", findings);
+    let typed = flags.token.as_ref().map(SecretString::expose_secret);
+    if let Some(token) = typed.filter(|token| !token.is_empty()) {
+        let token = Written::new((*token).to_owned(), Origin::Flag("--token"));
+        findings.warning_at("token", &token.origin, Caution::InProcessList);
+        return Some(Source::Value(token));
     }
     if let Some(file) = filled_flag("--token-file", flags.token_file.as_ref()) {
-        return token_file(levels, &file, findings);
+        return Some(Source::File(file));
     }
     if let Some(token) = levels.environment("CONSUL_HTTP_TOKEN") {
-        return header(Some(token), "token", findings);
+        return Some(Source::Value(token));
     }
     if let Some(file) = levels.environment("CONSUL_HTTP_TOKEN_FILE") {
-        return token_file(levels, &file, findings);
+        return Some(Source::File(file));
     }
     if let Some(token) = levels.vip_environment("consul-token", findings) {
-        return header(Some(token), "token", findings);
+        return Some(Source::Value(token));
     }
     if let Some(file) = levels.option(None, "token-file", findings) {
-        return token_file(levels, &file, findings);
+        return Some(Source::File(file));
     }
-    let token = levels.agreed(
-        "consul-token",
-        |file| file.setting("consul-token"),
-        findings,
-    )?;
-    header(token.one(), "token", findings)
+    let key = "consul-token";
+    let by_file = levels.agreed(key, |file| file.setting(key), findings);
+    if let Some(token) = by_file.and_then(Entry::one) {
+        return Some(Source::Value(token));
+    }
+    levels.credential(credentials::TOKEN).map(Source::File)
 }
 
 fn token_file(
@@ -117,15 +140,10 @@ fn token_file(
     file: &Written,
     findings: &mut Findings,
 ) -> Option<Sourced<SecretString>> {
-    let text = match (levels.sources.read)(Path::new(&file.value)) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| Fault::NotText),
+    let token = match (levels.sources.read)(Path::new(&file.value)) {
+        Ok(bytes) => token::parse(&bytes).map_err(Fault::Token),
         Err(error) => Err(Fault::Unreadable(error)),
     };
-    let token = text.and_then(|text| match text.trim() {
-        "" => Err(Fault::EmptyTokenFile),
-        token if fits_a_header(token) => Ok(SecretString::from(token)),
-        _ => Err(Fault::NotAHeader),
-    });
     findings.accept("token-file", file, token)
 }
 
@@ -141,9 +159,4 @@ fn header(
         return None;
     }
     Some(written.means(SecretString::from(written.value.as_str())))
-}
-
-fn fits_a_header(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }

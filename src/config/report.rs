@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::duration::{self, Go};
 use super::origin::{Origin, Sourced, Written};
+use crate::consul::token::TokenFileError;
 
 /// One remark on one value.
 #[derive(Clone, Debug)]
@@ -166,8 +167,8 @@ pub enum Fault {
     UrlTail,
     #[error("cannot be sent in an HTTP header; write one line of printable ASCII")]
     NotAHeader,
-    #[error("is empty; write the token into it")]
-    EmptyTokenFile,
+    #[error(transparent)]
+    Token(TokenFileError),
     #[error("does not hold {kind} that can be read")]
     NotPem { kind: &'static str },
     #[error("is given without {missing}; set both or neither")]
@@ -208,6 +209,11 @@ pub enum Caution {
     NoKernelLease,
     #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
     Unverified,
+    #[error(
+        "is on the command line, where every user of this host can read it; write it into a file, and \
+         name that with --token-file"
+    )]
+    InProcessList,
     #[error("means nothing without {without}")]
     Idle { without: &'static str },
     #[error(

@@ -184,6 +184,7 @@ pub(crate) fn access(endpoints: &[String]) -> Access {
     Access {
         endpoints: endpoints.iter().map(|url| endpoint(url)).collect(),
         token: None,
+        token_file: None,
         http_auth: None,
         tls: Tls {
             verify: true,

@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 
+use super::super::credentials;
 use super::super::describe::Lines;
 use super::super::levels::Levels;
 use super::super::origin::Written;
@@ -47,19 +48,28 @@ pub(super) fn resolve(levels: &Levels<'_>, findings: &mut Findings, lines: &mut 
 /// A file wins over a directory, as in Consul's client.
 fn roots(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Vec<Vec<u8>> {
     if let Some(file) = levels.environment("CONSUL_CACERT") {
-        lines.add("ca-cert", Some(&file), Clone::clone);
-        let pem = read_certificate(levels, &file);
-        return findings
-            .accept("ca-cert", &file, pem)
-            .map(|pem| pem.value)
-            .into_iter()
-            .collect();
+        return file_roots(levels, &file, findings, lines);
     }
     let Some(directory) = levels.environment("CONSUL_CAPATH") else {
-        return Vec::new();
+        let Some(passed) = levels.credential(credentials::CA) else {
+            return Vec::new();
+        };
+        return file_roots(levels, &passed, findings, lines);
     };
     lines.add("ca-path", Some(&directory), Clone::clone);
     directory_roots(levels, &directory, findings)
+}
+
+fn file_roots(
+    levels: &Levels<'_>,
+    file: &Written,
+    findings: &mut Findings,
+    lines: &mut Lines,
+) -> Vec<Vec<u8>> {
+    lines.add("ca-cert", Some(file), Clone::clone);
+    let pem = read_certificate(levels, file);
+    let pem = findings.accept("ca-cert", file, pem);
+    pem.map(|pem| pem.value).into_iter().collect()
 }
 
 /// Files without a certificate, a README say, are passed over, but not if nothing is left.
@@ -91,6 +101,14 @@ fn directory_roots(
 fn identity(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Option<Identity> {
     let certificate = levels.environment("CONSUL_CLIENT_CERT");
     let key = levels.environment("CONSUL_CLIENT_KEY");
+    // As a pair: half of one does not go with half of another.
+    let (certificate, key) = match (certificate, key) {
+        (None, None) => (
+            levels.credential(credentials::CERTIFICATE),
+            levels.credential(credentials::KEY),
+        ),
+        written => written,
+    };
     lines.add("client-cert", certificate.as_ref(), Clone::clone);
     lines.add("client-key", key.as_ref(), Clone::clone);
     match (&certificate, &key) {
