@@ -59,7 +59,7 @@ impl Reloading {
             warn!("{warning}");
         }
         self.in_force = config;
-        info!("reloaded");
+        info!("the configuration was reloaded");
     }
 }
 

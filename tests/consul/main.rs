@@ -12,6 +12,7 @@ mod election;
 mod failover;
 mod liveness;
 mod security;
+mod tokens;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         liveness::trials(),
         failover::trials(),
         security::trials(),
+        tokens::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())

@@ -274,7 +274,7 @@ async fn an_old_policy_is_enough() {
 }
 
 /// What an election needs and nothing more.
-fn election_policy() -> String {
+pub(crate) fn election_policy() -> String {
     format!(
         r#"key "{KEY}" {{ policy = "write" }}
            session_prefix "" {{ policy = "write" }}
@@ -349,7 +349,7 @@ fn tls_config(at: &Path) -> Value {
 }
 
 /// Returns an agent that denies by default, and a token that may do everything.
-fn acl_agent() -> (Agent, String) {
+pub(crate) fn acl_agent() -> (Agent, String) {
     let agent = Agent::start(
         "n1",
         Ports::take(),
