@@ -95,7 +95,7 @@ fn refused(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     let before = State::of(cluster, host)?;
     let file = host.directory().join("vip-manager.yml");
     let good = fs::read_to_string(&file)?;
-    let chatty = "vip-elector: {log-level: trace}\n";
+    let chatty = "vip-elector: {log-level: trace, log-format: json}\n";
 
     let other = good.replace("10.77.0.200", "10.77.0.201");
     fs::write(&file, format!("{other}{chatty}"))?;
@@ -122,10 +122,18 @@ fn refused(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     fs::write(&file, format!("{good}{chatty}"))?;
     let mark = daemon.log.len();
     hang_up(&daemon, "was reloaded")?;
-    daemon.log.wait_for("TRACE", mark, LIMIT)?;
+    daemon.log.wait_for(r#""level":"TRACE""#, mark, LIMIT)?;
     still_leads(cluster, host, &daemon)?;
     assert_eq!(State::of(cluster, host)?, before);
-    Ok(())
+
+    let sick = "vip-elector: {health-command: exit 1, health-interval: 50ms}\n";
+    fs::write(&file, format!("{good}{sick}"))?;
+    let mark = daemon.log.len();
+    hang_up(&daemon, "was reloaded")?;
+    daemon
+        .log
+        .wait_for("WARN this host is not healthy", mark, LIMIT)?;
+    until_up(host, false)
 }
 
 /// What must be the same before and after.
