@@ -18,7 +18,7 @@ use super::option::boolean;
 use super::origin::{Origin, Sourced, Written};
 use super::report::{Caution, Fault, Findings};
 use crate::consul::access::{Access, Endpoint};
-use crate::consul::token::{self, fits_a_header};
+use crate::consul::token::{self, TokenFileError, fits_a_header};
 
 /// Everything that is needed to talk to Consul; `None` only where a problem was reported.
 pub(super) fn resolve(
@@ -32,26 +32,32 @@ pub(super) fn resolve(
     }
     let (token, token_file) = token(levels, findings);
     lines.add("token", token.as_ref(), |_| MASK.to_owned());
-    let http_auth = header(
-        levels.environment("CONSUL_HTTP_AUTH"),
-        "http-auth",
-        findings,
-    );
+    let http_auth = http_auth(levels, findings);
     lines.add("http-auth", http_auth.as_ref(), |_| MASK.to_owned());
     let tls = tls::resolve(levels, findings, lines);
-    let namespace = levels.environment("CONSUL_NAMESPACE");
+    let typed = filled_flag("--namespace", levels.flags.namespace.as_ref());
+    let namespace = levels.consul(typed, "CONSUL_NAMESPACE", "namespace", findings);
     lines.add("namespace", namespace.as_ref(), Clone::clone);
-    let partition = levels.environment("CONSUL_PARTITION");
+    let typed = filled_flag("--partition", levels.flags.partition.as_ref());
+    let partition = levels.consul(typed, "CONSUL_PARTITION", "partition", findings);
     lines.add("partition", partition.as_ref(), Clone::clone);
 
     let endpoints: Vec<_> = endpoints
         .into_iter()
         .map(|endpoint| endpoint.value)
         .collect();
-    if let Some(unverified) = &tls.unverified
-        && endpoints.iter().any(speaks_tls)
-    {
-        findings.warning("ssl-verify", unverified, Caution::Unverified);
+    if endpoints.iter().any(speaks_tls) {
+        if let Some(unverified) = &tls.unverified {
+            findings.warning("ssl-verify", unverified, Caution::Unverified);
+        }
+    } else {
+        // Whoever writes one of these believes that TLS is spoken.
+        for setting in ["ca-file", "ca-path", "client-cert", "tls-server-name"] {
+            if let Some(origin) = lines.origin(setting) {
+                let without = "https:// in front of Consul's address";
+                findings.warning_at(setting, origin, Caution::Idle { without });
+            }
+        }
     }
     let usable = !endpoints.is_empty();
     usable.then(|| Access {
@@ -91,8 +97,8 @@ fn token(
     match written_token(levels, findings) {
         Some(Source::Value(token)) => (header(Some(token), "token", findings), None),
         Some(Source::File(file)) => {
-            let path = PathBuf::from(&file.value);
-            (token_file(levels, &file, findings), Some(path))
+            let token = secret_file(levels, &file, "token-file", "the token", findings);
+            (token, Some(PathBuf::from(file.value)))
         }
         None => (None, None),
     }
@@ -135,16 +141,35 @@ fn written_token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Source>
     levels.credential(credentials::TOKEN).map(Source::File)
 }
 
-fn token_file(
+/// A password is no flag: every user of the host could read it in the process list.
+fn http_auth(levels: &Levels<'_>, findings: &mut Findings) -> Option<Sourced<SecretString>> {
+    let file = filled_flag("--http-auth-file", levels.flags.http_auth_file.as_ref());
+    if file.is_none()
+        && let Some(auth) = levels.environment("CONSUL_HTTP_AUTH")
+    {
+        return header(Some(auth), "http-auth", findings);
+    }
+    let file = levels.option(file, "http-auth-file", findings)?;
+    secret_file(levels, &file, "http-auth-file", "user:password", findings)
+}
+
+fn secret_file(
     levels: &Levels<'_>,
     file: &Written,
+    setting: &'static str,
+    wanted: &'static str,
     findings: &mut Findings,
 ) -> Option<Sourced<SecretString>> {
-    let token = match (levels.sources.read)(Path::new(&file.value)) {
-        Ok(bytes) => token::parse(&bytes).map_err(Fault::Token),
-        Err(error) => Err(Fault::Unreadable(error)),
-    };
-    findings.accept("token-file", file, token)
+    let bytes = (levels.sources.read)(Path::new(&file.value)).map_err(Fault::Unreadable);
+    let secret = bytes.and_then(|bytes| {
+        token::parse(&bytes).map_err(|error| match error {
+            TokenFileError::Unreadable(error) => Fault::Unreadable(error),
+            TokenFileError::NotText => Fault::NotText,
+            TokenFileError::Empty => Fault::EmptySecretFile { wanted },
+            TokenFileError::NotAHeader => Fault::NotAHeader,
+        })
+    });
+    findings.accept(setting, file, secret)
 }
 
 /// A secret that is sent in a header. Its value is never reported.

@@ -331,7 +331,7 @@ async fn exchange(way: &Way, endpoint: &Endpoint, request: &Request) -> Result<R
         .send()
         .await
         .map_err(|error| {
-            let why = error::explain(&error);
+            let why = error::explain(&error, endpoint.shown);
             if connect::failed(&error) {
                 Trouble::Unreached(why)
             } else {
@@ -347,7 +347,7 @@ async fn exchange(way: &Way, endpoint: &Endpoint, request: &Request) -> Result<R
         let chunk = response.chunk().await.map_err(|error| {
             let why = format!(
                 "{endpoint} broke off its answer: {}",
-                error::explain(&error)
+                error::explain(&error, endpoint.shown)
             );
             Trouble::Failed(error::unavailable(&request.doing, &why))
         })?;

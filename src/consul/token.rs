@@ -47,10 +47,11 @@ pub enum TokenFileError {
     NotAHeader,
 }
 
-/// Takes the token out of what a file holds: one line, with any space around it.
+/// Takes the token, or another secret for a header, out of what a file holds: one line, with any space
+/// around it.
 ///
 /// # Errors
-/// When it holds no token.
+/// When it holds none.
 pub fn parse(bytes: &[u8]) -> Result<SecretString, TokenFileError> {
     let text = std::str::from_utf8(bytes).map_err(|_| TokenFileError::NotText)?;
     match text.trim() {

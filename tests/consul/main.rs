@@ -4,6 +4,7 @@
     reason = "all of this is test code, though not below `#[test]`"
 )]
 
+mod access;
 mod agent;
 mod candidates;
 mod checks;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         checks::trials(),
         liveness::trials(),
         failover::trials(),
+        access::trials(),
         security::trials(),
         tokens::trials(),
         conformance::trials(),

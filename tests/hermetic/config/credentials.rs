@@ -4,7 +4,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 
-use super::{Host, PEM_CERTIFICATE, PEM_KEY};
+use super::{Host, PEM_CA, PEM_CERTIFICATE, PEM_KEY, PEM_STRANGER, PEM_STRANGERS_KEY};
 
 const DIRECTORY: &str = "/run/credentials/vip-elector.service";
 
@@ -14,9 +14,10 @@ fn passed(name: &str, content: &str) -> impl Fn(Host) -> Host {
 }
 
 fn all() -> Host {
-    let host = Host::minimal("").variable("CREDENTIALS_DIRECTORY", DIRECTORY);
+    let host = Host::minimal("dcs-endpoints: https://consul:8501\n")
+        .variable("CREDENTIALS_DIRECTORY", DIRECTORY);
     let host = passed("consul-token", "passed-token\n")(host);
-    let host = passed("consul-ca.pem", &PEM_CERTIFICATE.replace("AAAA", "CCCC"))(host);
+    let host = passed("consul-ca.pem", PEM_CA)(host);
     let host = passed("consul-cert.pem", PEM_CERTIFICATE)(host);
     passed("consul-key.pem", PEM_KEY)(host)
 }
@@ -29,7 +30,7 @@ fn they_are_used_where_nothing_else_is_said() {
     assert_eq!(token.expose_secret(), "passed-token");
     let file = Path::new(DIRECTORY).join("consul-token");
     assert_eq!(access.token_file, Some(file), "it is looked at again");
-    assert!(access.tls.roots[0].starts_with(b"-----BEGIN CERTIFICATE-----\nCCCC"));
+    assert_eq!(access.tls.roots, [PEM_CA.as_bytes()]);
     assert!(access.tls.identity.is_some());
     insta::assert_snapshot!(config.describe());
 }
@@ -38,8 +39,8 @@ fn they_are_used_where_nothing_else_is_said() {
 fn they_give_way_to_what_was_written() {
     let config = all()
         .file("/ca", PEM_CERTIFICATE)
-        .file("/cert", PEM_CERTIFICATE.replace("AAAA", "BBBB"))
-        .file("/key", PEM_KEY)
+        .file("/cert", PEM_STRANGER)
+        .file("/key", PEM_STRANGERS_KEY)
         .variable("CONSUL_CACERT", "/ca")
         .variable("CONSUL_CLIENT_CERT", "/cert")
         .variable("CONSUL_CLIENT_KEY", "/key")
@@ -50,20 +51,15 @@ fn they_give_way_to_what_was_written() {
     assert_eq!(access.token_file, None);
     assert_eq!(access.tls.roots, [PEM_CERTIFICATE.as_bytes()]);
     let identity = access.tls.identity.as_ref().unwrap();
-    assert!(
-        identity
-            .certificate
-            .starts_with(b"-----BEGIN CERTIFICATE-----\nBBBB")
-    );
+    assert_eq!(identity.certificate, PEM_STRANGER.as_bytes());
     let described = config.describe();
     assert!(!described.contains("credential"), "{described}");
 
-    let other = PEM_CERTIFICATE.replace("AAAA", "DDDD");
     let config = all()
-        .file("/ca/1.pem", &other)
+        .file("/ca/1.pem", PEM_STRANGER)
         .variable("CONSUL_CAPATH", "/ca")
         .good();
-    assert_eq!(config.access.tls.roots, [other.as_bytes()]);
+    assert_eq!(config.access.tls.roots, [PEM_STRANGER.as_bytes()]);
 }
 
 #[test]
@@ -73,7 +69,7 @@ fn half_a_pair_is_not_made_whole_by_another_pair() {
         .variable("CONSUL_CLIENT_CERT", "/cert")
         .refusal();
     assert!(
-        refusal.contains("is given without CONSUL_CLIENT_KEY"),
+        refusal.contains("is given without --client-key (CONSUL_CLIENT_KEY)"),
         "{refusal}"
     );
 }
