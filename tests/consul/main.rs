@@ -13,6 +13,7 @@ mod election;
 mod failover;
 mod liveness;
 mod security;
+mod tokens;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         failover::trials(),
         access::trials(),
         security::trials(),
+        tokens::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
@@ -186,6 +188,7 @@ pub(crate) fn access(endpoints: &[String]) -> Access {
     Access {
         endpoints: endpoints.iter().map(|url| endpoint(url)).collect(),
         token: None,
+        token_file: None,
         http_auth: None,
         tls: Tls {
             verify: true,

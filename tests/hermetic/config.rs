@@ -1,6 +1,8 @@
 //! Configuration: what is refused and how, what wins over what, and what is shown.
 
 mod bad_input;
+mod change;
+mod credentials;
 mod drop_in;
 mod duration;
 mod precedence;
