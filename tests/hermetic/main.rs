@@ -12,3 +12,4 @@ mod health;
 mod lines;
 mod peers;
 mod simulation;
+mod supply_chain;
