@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod driver;
 mod health;
+mod hostile;
 mod lines;
 mod peers;
 mod simulation;
