@@ -14,6 +14,7 @@ mod connect;
 mod endpoint;
 mod error;
 pub mod kv;
+mod name;
 mod request;
 #[cfg(test)]
 mod tests {

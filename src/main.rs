@@ -1,4 +1,5 @@
 //! Reads the command line, restricts the process, runs the daemon, and says what went wrong.
+#![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 use std::process::ExitCode;

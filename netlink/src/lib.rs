@@ -9,7 +9,7 @@
 //! which the kernel takes it away whatever has become of this process, and with
 //! [`PROTOCOL_MARK`], by which a later process knows it again.
 //!
-//! - [`address`], [`prefix`], [`link`](mod@link), `message` and [`wire`] are pure.
+//! - [`address`], [`prefix`], [`link`](mod@link), [`message`] and [`wire`] are pure.
 //! - [`netlink`], `request` and [`changes`] talk to the kernel over netlink, [`announce`] over a
 //!   packet socket, [`sysctl`] through `/proc`.
 
@@ -18,7 +18,7 @@ pub mod announce;
 pub mod changes;
 pub mod error;
 pub mod link;
-mod message;
+pub mod message;
 pub mod netlink;
 pub mod prefix;
 mod request;

@@ -71,7 +71,7 @@ pub(crate) fn addresses_of(index: u32) -> AddressMessage {
 }
 
 /// Reads an address; `None` for an entry that has none of its own (multicast, anycast).
-pub(crate) fn address(message: &AddressMessage) -> Option<Address> {
+pub fn address(message: &AddressMessage) -> Option<Address> {
     let mut local = None;
     let mut other = None;
     let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
@@ -103,7 +103,7 @@ pub(crate) fn address(message: &AddressMessage) -> Option<Address> {
 }
 
 /// Reads an interface; `None` for one without a name, which the kernel does not have.
-pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
+pub fn link(message: &LinkMessage) -> Option<Link> {
     let mut name = None;
     let mut mac = None;
     for attribute in &message.attributes {

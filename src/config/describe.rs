@@ -47,7 +47,7 @@ impl Lines {
 
 impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |line: &Line| format!("{}: {}", line.name, line.value);
+        let text = |line: &Line| format!("{}: {}", line.name, plain(&line.value));
         let width = self
             .lines
             .iter()
@@ -55,8 +55,26 @@ impl fmt::Display for Lines {
             .max()
             .unwrap_or(0);
         for line in &self.lines {
-            writeln!(f, "{:width$}  # {}", text(line), line.origin)?;
+            writeln!(
+                f,
+                "{:width$}  # {}",
+                text(line),
+                plain(&line.origin.to_string())
+            )?;
         }
         Ok(())
     }
+}
+
+/// Returns a text with what would move a terminal's cursor written out.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
 }

@@ -10,6 +10,9 @@ use super::origin::{Origin, Sourced, Written};
 use super::report::{Caution, Fault, Findings};
 use super::{Group, Vip};
 
+/// The longest trigger value, in bytes: it is part of a candidate's key.
+const MAX_VALUE: usize = 256;
+
 /// A group as far as it is known. A missing field has been reported if it is needed.
 pub(super) struct Draft {
     path: PathBuf,
@@ -167,7 +170,9 @@ impl Reader<'_> {
             self.findings
                 .warning("hostname", typed, Caution::NotTheTriggerValue { other });
         }
-        typed.or(compared).or_else(|| self.host_name())
+        let written = typed.or(compared).or_else(|| self.host_name())?;
+        let meaning = trigger_value(&written.value);
+        self.findings.accept("trigger-value", &written, meaning)
     }
 
     fn host_name(&mut self) -> Option<Sourced<String>> {
@@ -244,6 +249,13 @@ fn trigger_key(text: &str, example: &'static str) -> Result<String, Fault> {
     } else {
         Ok(key.to_owned())
     }
+}
+
+fn trigger_value(text: &str) -> Result<String, Fault> {
+    if text.len() > MAX_VALUE || text.chars().any(char::is_control) {
+        return Err(Fault::TriggerValue { most: MAX_VALUE });
+    }
+    Ok(text.to_owned())
 }
 
 fn host_address(text: &str) -> Result<IpAddr, Fault> {

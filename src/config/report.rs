@@ -7,6 +7,7 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
+use super::describe::plain;
 use super::duration::{self, Go};
 use super::origin::{Origin, Sourced, Written};
 
@@ -105,6 +106,10 @@ pub enum Fault {
     NotOneOf { known: &'static str },
     #[error("is empty; give this host a name, or set --hostname")]
     NoHostName,
+    #[error(
+        "is no name of a host: write at most {most} bytes, on one line, and the same for vip-manager"
+    )]
+    TriggerValue { most: usize },
 
     // Session.
     #[error(transparent)]
@@ -331,14 +336,14 @@ fn unique<K: fmt::Display>(reports: &mut Vec<Report<K>>) {
 
 impl<K: fmt::Display> fmt::Display for Report<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.setting)?;
+        f.write_str(&plain(&self.setting))?;
         if let Some(value) = &self.value {
             write!(f, " {value:?}")?;
         }
         if self.origin != Origin::Default {
-            write!(f, " ({})", self.origin)?;
+            write!(f, " ({})", plain(&self.origin.to_string()))?;
         }
-        write!(f, " {}", self.kind)
+        write!(f, " {}", plain(&self.kind.to_string()))
     }
 }
 
@@ -358,7 +363,7 @@ impl fmt::Display for Problems {
             write!(f, "{problem}")?;
             let mut cause = problem.source();
             while let Some(error) = cause {
-                write!(f, ": {error}")?;
+                write!(f, ": {}", plain(&error.to_string()))?;
                 cause = error.source();
             }
         }

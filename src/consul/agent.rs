@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::consul::client::{Client, Deadline};
+use crate::consul::name;
 use crate::consul::request::{Operation, Request};
 use crate::election::call::Failure;
 
@@ -73,7 +74,7 @@ impl Client {
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let wire: WireAgent = reply.json()?;
         Ok(Agent {
-            node: wire.config.node_name,
+            node: name::node(wire.config.node_name).map_err(|why| reply.absurd(&why))?,
             version: wire.config.version,
             session_ttl_min: wire.debug_config.and_then(|config| config.session_ttl_min),
         })
@@ -94,7 +95,7 @@ impl Client {
         let reply = self.send(&request, deadline).await?;
         let checks: BTreeMap<String, WireCheck> = reply.json()?;
         match checks.into_values().next() {
-            Some(check) => Ok(check.node),
+            Some(check) => name::node(check.node).map_err(|why| reply.absurd(&why)),
             None => Ok(self.agent(deadline.left()).await?.node),
         }
     }
@@ -157,10 +158,12 @@ impl Client {
                 .into_values()
                 .collect(),
         };
-        Ok(checks
-            .into_iter()
-            .find(|check| check.check_id == id)
-            .map(Check::from))
+        let check = checks.into_iter().find(|check| check.check_id == id);
+        let Some(check) = check.map(Check::from) else {
+            return Ok(None);
+        };
+        let node = name::node(check.node).map_err(|why| reply.absurd(&why))?;
+        Ok(Some(Check { node, ..check }))
     }
 }
 

@@ -19,6 +19,9 @@ use crate::election::call::{Failure, FailureKind};
 /// No more of a foreign body than this gets into a message.
 const SHOWN: usize = 200;
 
+/// No message is longer, in characters.
+const MAX_MESSAGE: usize = 1000;
+
 /// Lets an answer pass, or says what its status and words mean for the request.
 pub(super) fn sort(
     request: &Request,
@@ -41,7 +44,7 @@ pub(super) fn sort(
         Some(hint) => format!("cannot {doing}: {said}; {hint}"),
         None => format!("cannot {doing}: {said}"),
     };
-    Err(Failure { kind, message })
+    Err(failure(kind, &message))
 }
 
 /// Sorts status and words; `None` lets the answer pass.
@@ -177,7 +180,7 @@ pub(super) fn sort_rollback(operation: Operation, doing: &str, reasons: &[String
         message.push_str("; ");
         message.push_str(&hint);
     }
-    Failure { kind, message }
+    failure(kind, &message)
 }
 
 /// Looks at both ends of the sentence only: the key's name in the middle may say anything.
@@ -212,19 +215,21 @@ fn kind_of_rollback(said: &str) -> FailureKind {
 
 /// No usable answer, and why.
 pub(super) fn unavailable(doing: &str, why: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Unavailable,
-        message: format!("cannot {doing}: {why}"),
-    }
+    failure(FailureKind::Unavailable, &format!("cannot {doing}: {why}"))
 }
 
 /// The ACL stands in the way, although no status says so.
 pub(super) fn denied(request: &Request, why: &str) -> Failure {
     let (doing, right) = (&request.doing, request.operation.right());
     let message = format!("cannot {doing}: {why}; the token needs {right}");
+    failure(FailureKind::Denied, &message)
+}
+
+/// Whatever words of others are in the message, it is one line of bounded length.
+fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure {
-        kind: FailureKind::Denied,
-        message,
+        kind,
+        message: cut(&printable(message), MAX_MESSAGE),
     }
 }
 
@@ -271,17 +276,22 @@ fn about_socket(error: &io::Error) -> Option<&'static str> {
 
 /// Returns a foreign text as one short line.
 pub(super) fn shorten(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN)]).into_owned();
-    let printable: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let mut line = printable.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(SHOWN) {
-        line.truncate(end);
-        line.push('…');
+    let text = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN)]);
+    let printable = printable(&text);
+    let words: Vec<&str> = printable.split_whitespace().collect();
+    cut(&words.join(" "), SHOWN)
+}
+
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(shown).collect()
+}
+
+fn cut(line: &str, most: usize) -> String {
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
-    line
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::consul::client::{Client, Deadline, Reply};
+use crate::consul::name;
 use crate::consul::request::{Operation, Request};
-use crate::election::call::{Entry, Failure, KeyRead, SessionId};
+use crate::election::call::{Entry, Failure, KeyRead};
 
 /// Which server may answer a read
 /// (<https://developer.hashicorp.com/consul/api-docs/features/consistency>).
@@ -73,11 +74,12 @@ impl Client {
             reply.unless_hidden(&request)?;
             Vec::new()
         } else {
-            let wire: Vec<WireNamed> = reply.json()?;
+            let wire: Vec<WireEntry> = reply.json()?;
             wire.into_iter()
-                .map(|wire| {
-                    let entry = wire.entry.entry().map_err(|why| reply.absurd(&why))?;
-                    Ok((wire.key, entry))
+                .map(|mut wire| {
+                    let key = std::mem::take(&mut wire.key);
+                    let entry = wire.entry().map_err(|why| reply.absurd(&why))?;
+                    Ok((key, entry))
                 })
                 .collect::<Result<_, Failure>>()?
         };
@@ -132,18 +134,12 @@ fn key_read(reply: &Reply, previous: Option<u64>) -> Result<KeyRead, Failure> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct WireEntry {
+    #[serde(default)]
+    key: String,
     value: Option<String>,
     flags: u64,
     session: Option<String>,
     modify_index: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct WireNamed {
-    #[serde(rename = "Key")]
-    key: String,
-    #[serde(flatten)]
-    entry: WireEntry,
 }
 
 impl WireEntry {
@@ -153,10 +149,11 @@ impl WireEntry {
             .map(|value| BASE64_STANDARD.decode(value))
             .transpose()
             .map_err(|error| format!("consul's answer has a value that is no base64 ({error})"))?;
+        let session = self.session.filter(|id| !id.is_empty());
         Ok(Entry {
             value,
             flags: self.flags,
-            session: self.session.filter(|id| !id.is_empty()).map(SessionId::new),
+            session: session.map(name::session).transpose()?,
             modify_index: self.modify_index,
         })
     }
@@ -165,6 +162,7 @@ impl WireEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::election::call::SessionId;
 
     #[test]
     fn an_entry_is_read_as_consul_writes_it() {

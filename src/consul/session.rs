@@ -5,9 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::consul::client::{Client, Deadline};
-use crate::consul::error;
 use crate::consul::request::{Operation, Request};
+use crate::consul::{error, name};
 use crate::election::call::{Failure, SessionId};
+
+/// Consul's own limit (`MaxLockDelay`).
+pub(super) const MAX_LOCK_DELAY: Duration = Duration::from_secs(60);
 
 /// The check that says whether Consul's gossip still reaches the node.
 const SERF_HEALTH: &str = "serfHealth";
@@ -72,10 +75,7 @@ impl Client {
         );
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let created: WireId = reply.json()?;
-        if created.id.is_empty() {
-            return Err(reply.absurd("consul's answer names no session"));
-        }
-        Ok(SessionId::new(created.id))
+        name::session(created.id).map_err(|why| reply.absurd(&why))
     }
 
     /// Starts the session's TTL anew. Proves nothing about its locks.
@@ -194,7 +194,9 @@ impl Client {
         if sessions.is_empty() {
             reply.unless_hidden(request)?;
         }
-        Ok(sessions.into_iter().map(Session::from).collect())
+        // One that no line could name is none of ours, and must not hide those that are.
+        let named = sessions.into_iter().filter_map(|wire| wire.session().ok());
+        Ok(named.collect())
     }
 }
 
@@ -262,15 +264,16 @@ struct WireSession {
     lock_delay: f64,
 }
 
-impl From<WireSession> for Session {
-    fn from(wire: WireSession) -> Self {
-        Self {
-            id: SessionId::new(wire.id),
-            name: wire.name,
-            node: wire.node,
-            lock_delay: Duration::try_from_secs_f64(wire.lock_delay / 1e9)
-                .unwrap_or(Duration::ZERO),
-        }
+impl WireSession {
+    fn session(self) -> Result<Session, String> {
+        // Consul lets none be longer. Nor is one waited for that nobody can have.
+        let lock_delay = self.lock_delay.clamp(0.0, MAX_LOCK_DELAY.as_nanos() as f64);
+        Ok(Session {
+            id: name::session(self.id)?,
+            name: self.name,
+            node: name::node(self.node)?,
+            lock_delay: Duration::from_secs_f64(lock_delay / 1e9),
+        })
     }
 }
 
@@ -319,12 +322,21 @@ mod tests {
 
     #[test]
     fn a_lock_delay_is_read_however_json_writes_the_number() {
-        for number in ["1500000000", "1.5e9"] {
+        let session = |number: &str| {
             let wire: WireSession = serde_json::from_str(&format!(
                 r#"{{"ID":"i","Name":"n","Node":"h","LockDelay":{number}}}"#
             ))
             .unwrap();
-            assert_eq!(Session::from(wire).lock_delay, Duration::from_millis(1500));
+            wire.session().unwrap().lock_delay
+        };
+        for (number, expected) in [
+            ("1500000000", Duration::from_millis(1500)),
+            ("1.5e9", Duration::from_millis(1500)),
+            // Never out of this world.
+            ("-1", Duration::ZERO),
+            ("1e300", MAX_LOCK_DELAY),
+        ] {
+            assert_eq!(session(number), expected, "{number}");
         }
     }
 }

@@ -9,6 +9,8 @@ mod cli;
 mod config;
 mod driver;
 mod health;
+mod hostile;
 mod lines;
 mod peers;
 mod simulation;
+mod supply_chain;

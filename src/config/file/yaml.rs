@@ -37,13 +37,30 @@ impl Content {
 
 /// Reads one document. The error names line and column and quotes no value: it may be a token.
 pub(super) fn parse(text: &str) -> Result<Content, String> {
-    let tree: Spanned<Tree> = serde_yaml::from_str(text).map_err(|error| {
-        error
-            .without_snippet()
-            .render_with_formatter(&UserMessageFormatter)
-    })?;
+    let tree: Spanned<Tree> =
+        serde_yaml::from_str_with_options(text, bounds()).map_err(|error| {
+            error
+                .without_snippet()
+                .render_with_formatter(&UserMessageFormatter)
+        })?;
     resolve(text, tree)
 }
+
+/// Ten lines of aliases stand for gigabytes, and no file of vip-manager's has a hundred values.
+fn bounds() -> serde_yaml::Options {
+    serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_events: MAX_EVENTS,
+            max_nodes: MAX_EVENTS,
+        },
+        alias_limits: serde_yaml::alias_limits! {
+            max_total_replayed_events: MAX_EVENTS,
+        },
+    }
+}
+
+/// What the parser meets: values, keys, and beginnings and ends of mappings and lists.
+const MAX_EVENTS: usize = 10_000;
 
 /// The tree as the parser gives it.
 enum Tree {

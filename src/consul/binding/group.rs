@@ -14,6 +14,8 @@ use super::Terms;
 use super::calendar::rfc3339;
 use crate::consul::error::shorten;
 use crate::consul::kv::PrefixRead;
+use crate::consul::name::is_name;
+use crate::consul::session::MAX_LOCK_DELAY;
 use crate::election::call::{Entry, SessionId};
 use crate::election::candidate::{Candidate, Contact, GroupRead, Request, Secret};
 
@@ -23,11 +25,8 @@ const MAX_CANDIDATES: usize = 64;
 /// What a candidate writes is a third of this.
 const MAX_ENTRY: usize = 1024;
 
-/// No trigger value is longer in a request.
-const MAX_REQUEST: usize = 256;
-
-/// Consul's own limit: no session keeps others out for longer.
-const MAX_LOCK_DELAY: Duration = Duration::from_secs(60);
+/// No trigger value is longer, in bytes.
+const MAX_VALUE: usize = 256;
 
 /// Returns what all keys below the trigger key begin with.
 pub(super) fn prefix(trigger_key: &str) -> String {
@@ -99,7 +98,7 @@ const CANDIDATES: &str = "candidates/";
 const SWITCHOVER: &str = "switchover";
 
 fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate, String> {
-    if value.is_empty() || value.contains('/') {
+    if value.contains('/') || !is_name(value, MAX_VALUE) {
         return Err("no trigger value".to_owned());
     }
     let text = entry.value.as_deref().unwrap_or_default();
@@ -129,12 +128,15 @@ fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate
 
 fn request(entry: &Entry) -> Result<Request, String> {
     let text = entry.value.as_deref().unwrap_or_default();
-    if text.len() > MAX_REQUEST {
-        return Err(format!("longer than {MAX_REQUEST} bytes"));
+    if text.len() > MAX_VALUE {
+        return Err(format!("longer than {MAX_VALUE} bytes"));
     }
     let to = std::str::from_utf8(text)
         .map_err(|error| error.to_string())?
         .trim();
+    if !to.is_empty() && !is_name(to, MAX_VALUE) {
+        return Err("no trigger value".to_owned());
+    }
     Ok(Request {
         index: entry.modify_index,
         to: (!to.is_empty()).then(|| to.to_owned()),

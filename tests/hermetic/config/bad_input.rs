@@ -68,6 +68,11 @@ fn files() -> Vec<(&'static str, Host)> {
         ("file_list", with("- dcs-type: consul\n")),
         ("file_single_value", with("consul\n")),
         ("file_two_documents", with("a: 1\n---\nb: 2\n")),
+        ("file_of_aliases", with(&of_aliases())),
+        (
+            "file_with_escape_sequences",
+            Host::minimal("\"vip-elector\": {\"\\e[0m\": 1}\n"),
+        ),
         ("file_key_twice", Host::minimal("trigger-key: other\n")),
         ("value_list", Host::minimal("trigger-value: [a, b]\n")),
         ("value_mapping", Host::minimal("ip: {v4: 192.168.0.1}\n")),
@@ -84,6 +89,17 @@ fn files() -> Vec<(&'static str, Host)> {
     ]
 }
 
+/// A few lines that stand for a hundred million values.
+fn of_aliases() -> String {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..8 {
+        let below = format!("*a{}", level - 1);
+        let items = vec![below; 10].join(", ");
+        text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    text + MINIMAL
+}
+
 fn groups() -> Vec<(&'static str, Host)> {
     let key = |key: &str| Host::with_file(format!("dcs-type: consul\ntrigger-key: {key}\n"));
     vec![
@@ -95,6 +111,10 @@ fn groups() -> Vec<(&'static str, Host)> {
         ("trigger_key_missing", Host::with_file("dcs-type: consul\n")),
         ("trigger_key_empty", key("\"\"")),
         ("trigger_key_slashes", key("//")),
+        (
+            "trigger_value_two_lines",
+            Host::minimal("trigger-value: |\n  a\n  b\n"),
+        ),
         ("trigger_key_space", key("service/my db/leader")),
         ("trigger_key_dots", key("service/../leader")),
         (

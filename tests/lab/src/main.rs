@@ -6,6 +6,7 @@ mod demo;
 mod rounds;
 mod screen;
 mod simulate;
+mod soak;
 mod table;
 
 use std::path::PathBuf;
@@ -55,6 +56,10 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         daemon: Option<PathBuf>,
     },
+    /// Have elections as fast as they come, and fail if anything grows with them: memory, open files,
+    /// threads, sessions, services, keys, or the log of an election
+    #[command(after_help = soak::HELP)]
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
             minutes,
             daemon,
         } => chaos(seed, minutes, daemon),
+        Command::Soak(arguments) => soak(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -97,6 +103,11 @@ fn chaos(seed: Option<u64>, minutes: u64, daemon: Option<PathBuf>) -> anyhow::Re
     let seed = seed.unwrap_or(now.map_or(0, |since| since.as_secs()));
     let (_, daemon) = prepare(daemon)?;
     rounds::run(&daemon, seed, Duration::from_secs(60 * minutes))
+}
+
+fn soak(arguments: &soak::Arguments) -> anyhow::Result<bool> {
+    let (_, daemon) = prepare(arguments.daemon.clone())?;
+    soak::run(arguments, daemon)
 }
 
 /// What needs the machine (its compiler, its network) comes before the sandbox.

@@ -188,7 +188,7 @@ fn numbers_and_lengths_are_bounded() {
 
 #[test]
 fn a_request_is_a_trigger_value_or_nothing() {
-    let longest = "x".repeat(MAX_REQUEST);
+    let longest = "x".repeat(MAX_VALUE);
     for (text, to) in [
         ("", None),
         (" \n", None),
@@ -209,7 +209,7 @@ fn a_request_is_a_trigger_value_or_nothing() {
     };
     let (group, _) = read_all(vec![("switchover", null)]);
     assert_eq!(group.request.unwrap().to, None);
-    for text in [b"x".repeat(MAX_REQUEST + 1), b"host\xff".to_vec()] {
+    for text in [b"x".repeat(MAX_VALUE + 1), b"host\xff".to_vec()] {
         let (group, ignored) = read_all(vec![("switchover", entry(&text, None))]);
         assert_eq!((group.request, ignored.len()), (None, 1), "{text:?}");
     }
