@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod config;
 pub mod consul;
+pub mod crash;
 pub mod daemon;
 pub mod driver;
 pub mod election;

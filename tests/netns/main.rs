@@ -9,6 +9,7 @@ mod companion;
 mod daemon;
 mod endings;
 mod managed;
+mod privileges;
 mod remembered;
 mod takeover;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
+        .chain(privileges::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)
