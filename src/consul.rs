@@ -23,6 +23,7 @@ pub mod service;
 pub mod session;
 pub mod txn;
 
+pub(crate) use binding::LIVENESS_SERVICE;
 pub use binding::{Binding, Terms, WATCH_TIMEOUT};
 pub use client::Client;
 pub use endpoint::BuildError;

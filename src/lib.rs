@@ -5,6 +5,7 @@
 //! map.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod cli;
 pub mod config;
 pub mod consul;

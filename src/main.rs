@@ -7,7 +7,7 @@ use anyhow::Context;
 use nix::net::if_::if_nametoindex;
 use vip_elector::cli::{self, Cli, Command};
 use vip_elector::config::{self, Config, Problems, Sources};
-use vip_elector::{crash, daemon, logging, privileges};
+use vip_elector::{acl, crash, daemon, logging, privileges};
 
 /// `EX_USAGE` of sysexits.h: the command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 64;
@@ -37,6 +37,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     privileges::conceal_memory()?;
     let config = match cli.command {
         Some(Command::CheckConfig) => return print(&load(cli)?.describe()),
+        Some(Command::AclPolicy) => return print(&acl::policy(&load(&without_token(cli))?)),
         None => load(cli)?,
     };
     logging::init(&config.log);
@@ -59,6 +60,14 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
         .write_all(text.as_bytes())
         .context("printing the result")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The token is made from the policy, so that the file which will hold it is not there yet: a flag, which
+/// wins over all others, keeps it from being looked for.
+fn without_token(cli: &Cli) -> Cli {
+    let mut cli = cli.clone();
+    cli.flags.token = Some("none".into());
+    cli
 }
 
 fn load(cli: &Cli) -> anyhow::Result<Config> {

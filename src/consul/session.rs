@@ -69,7 +69,8 @@ impl Client {
             "session/create",
             Some(body),
             doing,
-        );
+        )
+        .about(new.node);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let created: WireId = reply.json()?;
         if created.id.is_empty() {
