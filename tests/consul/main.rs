@@ -5,13 +5,16 @@
 )]
 
 mod access;
+mod acl;
 mod agent;
 mod candidates;
 mod checks;
 mod conformance;
+mod daemon;
 mod election;
 mod failover;
 mod liveness;
+mod secrets;
 mod security;
 
 use std::future::Future;
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
         failover::trials(),
         access::trials(),
         security::trials(),
+        acl::trials(),
+        secrets::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
