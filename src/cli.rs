@@ -31,7 +31,8 @@ Durations: 10s, 1m30s, 1.5s, 250ms. One dash (-check-id=vip-http) works as well 
 Environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of Consul's; VIP_* as
 vip-manager reads it. A flag wins over the environment, and that over the file; CONSUL_HTTP_ADDR is
 used where the file names no endpoint. A password is no flag, because every user of this host could
-read it: CONSUL_HTTP_AUTH, or --http-auth-file.";
+read it: CONSUL_HTTP_AUTH, or --http-auth-file.
+SIGHUP: files, token and certificates are read again, without losing the lock.";
 
 /// What was typed after `vip-elector`.
 #[derive(Clone, Debug, Parser)]

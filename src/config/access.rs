@@ -6,16 +6,19 @@
 mod endpoint;
 mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::credentials;
 use super::describe::{Lines, MASK};
+use super::file::Entry;
 use super::levels::{Levels, filled_flag};
 use super::option::boolean;
 use super::origin::{Origin, Sourced, Written};
 use super::report::{Caution, Fault, Findings};
 use crate::consul::access::{Access, Endpoint};
+use crate::consul::token::{self, TokenFileError, fits_a_header};
 
 /// Everything that is needed to talk to Consul; `None` only where a problem was reported.
 pub(super) fn resolve(
@@ -27,7 +30,7 @@ pub(super) fn resolve(
     for endpoint in &endpoints {
         lines.add("addr", Some(endpoint), endpoint::show);
     }
-    let token = token(levels, findings);
+    let (token, token_file) = token(levels, findings);
     lines.add("token", token.as_ref(), |_| MASK.to_owned());
     let http_auth = http_auth(levels, findings);
     lines.add("http-auth", http_auth.as_ref(), |_| MASK.to_owned());
@@ -60,6 +63,7 @@ pub(super) fn resolve(
     usable.then(|| Access {
         endpoints,
         token: token.map(|token| token.value),
+        token_file,
         http_auth: http_auth.map(|auth| auth.value),
         tls: tls.tls,
         namespace: namespace.map(|namespace| namespace.value),
@@ -85,45 +89,56 @@ fn switch(
     findings.accept(setting, &written, boolean(&written.value))
 }
 
-fn token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Sourced<SecretString>> {
-    let flags = levels.flags;
-    if let Some(token) = flags
-        .token
-        .as_ref()
-        .filter(|token| !token.expose_secret().is_empty())
-    {
-        let token = Written::new(token.expose_secret().to_owned(), Origin::Flag("--token"));
-        return header(Some(token), "token", findings);
+/// The token, and the file that it comes from if it comes from one.
+fn token(
+    levels: &Levels<'_>,
+    findings: &mut Findings,
+) -> (Option<Sourced<SecretString>>, Option<PathBuf>) {
+    match written_token(levels, findings) {
+        Some(Source::Value(token)) => (header(Some(token), "token", findings), None),
+        Some(Source::File(file)) => {
+            let token = secret_file(levels, &file, "token-file", "the token", findings);
+            (token, Some(PathBuf::from(file.value)))
+        }
+        None => (None, None),
     }
-    if let Some(file) = filled_flag("--token-file", flags.token_file.as_ref()) {
-        return token_file(levels, &file, findings);
-    }
-    if let Some(token) = levels.environment("CONSUL_HTTP_TOKEN") {
-        return header(Some(token), "token", findings);
-    }
-    if let Some(file) = levels.environment("CONSUL_HTTP_TOKEN_FILE") {
-        return token_file(levels, &file, findings);
-    }
-    if let Some(token) = levels.vip_environment("consul-token", findings) {
-        return header(Some(token), "token", findings);
-    }
-    if let Some(file) = levels.option(None, "token-file", findings) {
-        return token_file(levels, &file, findings);
-    }
-    let token = levels.agreed(
-        "consul-token",
-        |file| file.setting("consul-token"),
-        findings,
-    )?;
-    header(token.one(), "token", findings)
 }
 
-fn token_file(
-    levels: &Levels<'_>,
-    file: &Written,
-    findings: &mut Findings,
-) -> Option<Sourced<SecretString>> {
-    secret_file(levels, file, "token-file", "the token", findings)
+/// Where a token was written.
+enum Source {
+    Value(Written),
+    File(Written),
+}
+
+fn written_token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Source> {
+    let flags = levels.flags;
+    let typed = flags.token.as_ref().map(SecretString::expose_secret);
+    if let Some(token) = typed.filter(|token| !token.is_empty()) {
+        let token = Written::new((*token).to_owned(), Origin::Flag("--token"));
+        findings.warning_at("token", &token.origin, Caution::InProcessList);
+        return Some(Source::Value(token));
+    }
+    if let Some(file) = filled_flag("--token-file", flags.token_file.as_ref()) {
+        return Some(Source::File(file));
+    }
+    if let Some(token) = levels.environment("CONSUL_HTTP_TOKEN") {
+        return Some(Source::Value(token));
+    }
+    if let Some(file) = levels.environment("CONSUL_HTTP_TOKEN_FILE") {
+        return Some(Source::File(file));
+    }
+    if let Some(token) = levels.vip_environment("consul-token", findings) {
+        return Some(Source::Value(token));
+    }
+    if let Some(file) = levels.option(None, "token-file", findings) {
+        return Some(Source::File(file));
+    }
+    let key = "consul-token";
+    let by_file = levels.agreed(key, |file| file.setting(key), findings);
+    if let Some(token) = by_file.and_then(Entry::one) {
+        return Some(Source::Value(token));
+    }
+    levels.credential(credentials::TOKEN).map(Source::File)
 }
 
 /// A password is no flag: every user of the host could read it in the process list.
@@ -145,14 +160,14 @@ fn secret_file(
     wanted: &'static str,
     findings: &mut Findings,
 ) -> Option<Sourced<SecretString>> {
-    let text = match (levels.sources.read)(Path::new(&file.value)) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| Fault::NotText),
-        Err(error) => Err(Fault::Unreadable(error)),
-    };
-    let secret = text.and_then(|text| match text.trim() {
-        "" => Err(Fault::EmptySecretFile { wanted }),
-        secret if fits_a_header(secret) => Ok(SecretString::from(secret)),
-        _ => Err(Fault::NotAHeader),
+    let bytes = (levels.sources.read)(Path::new(&file.value)).map_err(Fault::Unreadable);
+    let secret = bytes.and_then(|bytes| {
+        token::parse(&bytes).map_err(|error| match error {
+            TokenFileError::Unreadable(error) => Fault::Unreadable(error),
+            TokenFileError::NotText => Fault::NotText,
+            TokenFileError::Empty => Fault::EmptySecretFile { wanted },
+            TokenFileError::NotAHeader => Fault::NotAHeader,
+        })
     });
     findings.accept(setting, file, secret)
 }
@@ -169,9 +184,4 @@ fn header(
         return None;
     }
     Some(written.means(SecretString::from(written.value.as_str())))
-}
-
-fn fits_a_header(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }

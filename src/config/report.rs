@@ -237,6 +237,11 @@ pub enum Caution {
     NoKernelLease,
     #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
     Unverified,
+    #[error(
+        "is on the command line, where every user of this host can read it; write it into a file, and \
+         name that with --token-file"
+    )]
+    InProcessList,
     #[error("means nothing without {without}")]
     Idle { without: &'static str },
     #[error(

@@ -107,7 +107,7 @@ fn kind_of(operation: Operation, status: StatusCode, body: &[u8]) -> Option<Fail
 /// Consul's words when it does not know the node a session shall belong to.
 pub(super) const NO_NODE: &str = "Missing node registration";
 
-fn denies(words: &str) -> bool {
+pub(super) fn denies(words: &str) -> bool {
     words.contains("Permission denied") || words.contains("ACL not found")
 }
 

@@ -16,6 +16,7 @@ mod failover;
 mod liveness;
 mod secrets;
 mod security;
+mod tokens;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         security::trials(),
         acl::trials(),
         secrets::trials(),
+        tokens::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
@@ -191,6 +193,7 @@ pub(crate) fn access(endpoints: &[String]) -> Access {
     Access {
         endpoints: endpoints.iter().map(|url| endpoint(url)).collect(),
         token: None,
+        token_file: None,
         http_auth: None,
         tls: Tls {
             verify: true,

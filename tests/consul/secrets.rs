@@ -95,7 +95,7 @@ async fn no_secret_is_written() {
 type Way = fn(Site) -> Site;
 
 /// Every way to give a token, and the other way to give a password.
-fn ways() -> [Way; 8] {
+fn ways() -> [Way; 9] {
     [
         |site| site.flag(&format!("--token={TOKEN}")),
         |site| {
@@ -112,6 +112,12 @@ fn ways() -> [Way; 8] {
         |site| {
             let file = token_file(&site);
             site.more(&format!("vip-elector:\n  token-file: {file}\n"))
+        },
+        |site| {
+            let credential = site.file("consul-token", TOKEN);
+            let directory = Path::new(&credential).parent().unwrap();
+            let directory = directory.display().to_string();
+            site.variable("CREDENTIALS_DIRECTORY", &directory)
         },
         |site| {
             let file = site.file("password", &format!("user:{PASSWORD}\n"));

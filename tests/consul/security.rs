@@ -200,7 +200,7 @@ async fn an_old_policy_is_enough() {
 }
 
 /// What an election needs and nothing more.
-fn election_policy() -> String {
+pub(crate) fn election_policy() -> String {
     format!(
         r#"key "{KEY}" {{ policy = "write" }}
            session_prefix "" {{ policy = "write" }}

@@ -2,6 +2,8 @@
 
 mod acl;
 mod bad_input;
+mod change;
+mod credentials;
 mod drop_in;
 mod duration;
 mod precedence;

@@ -10,8 +10,10 @@ mod daemon;
 mod endings;
 mod managed;
 mod privileges;
+mod reload;
 mod remembered;
 mod takeover;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
         .chain(daemon::trials())
         .chain(remembered::trials())
         .chain(privileges::trials())
+        .chain(tokens::trials())
+        .chain(reload::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)

@@ -7,6 +7,7 @@ use std::path::Path;
 use rustls::pki_types::DnsName;
 use url::Host;
 
+use super::super::credentials;
 use super::super::describe::Lines;
 use super::super::levels::{Levels, filled_flag, flag};
 use super::super::option::boolean;
@@ -82,6 +83,7 @@ fn trusted(levels: &Levels<'_>, findings: &mut Findings) -> Option<Trusted> {
             let directory = levels.option(None, "ca-path", findings);
             directory.map(Trusted::Directory)
         })
+        .or_else(|| levels.credential(credentials::CA).map(Trusted::File))
 }
 
 /// What is no certificate, a README say, is passed over, but not if nothing is left.
@@ -124,6 +126,14 @@ fn identity(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> 
         "client-key",
         findings,
     );
+    // As a pair: half of one does not go with half of another.
+    let (certificate, key) = match (certificate, key) {
+        (None, None) => (
+            levels.credential(credentials::CERTIFICATE),
+            levels.credential(credentials::KEY),
+        ),
+        written => written,
+    };
     lines.add("client-cert", certificate.as_ref(), Clone::clone);
     lines.add("client-key", key.as_ref(), Clone::clone);
     match (&certificate, &key) {

@@ -18,6 +18,9 @@ fn hosts() -> Vec<Host> {
         Host::minimal("")
             .variable("CONSUL_HTTP_TOKEN_FILE", "/t")
             .file("/t", MARK),
+        Host::minimal("")
+            .variable("CREDENTIALS_DIRECTORY", "/c")
+            .file("/c/consul-token", MARK),
         Host::minimal("").variable("VIP_CONSUL_TOKEN", MARK),
         Host::minimal(&format!("consul-token: {MARK}\n")),
         Host::minimal(&format!("consul_token: {MARK}\n")),
