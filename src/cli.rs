@@ -23,6 +23,10 @@ Examples:
   Show what would be used, and where each value comes from:
     vip-elector check-config --vip-manager-config=/etc/vip-manager.yml
 
+  Make the ACL policy that its token needs in Consul:
+    vip-elector acl-policy --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http |
+      consul acl policy create -name vip-elector -rules -
+
 Durations: 10s, 1m30s, 1.5s, 250ms. One dash (-check-id=vip-http) works as well as two.
 Environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of Consul's; VIP_* as
 vip-manager reads it. A flag wins over the environment, and that over the file; CONSUL_HTTP_ADDR is
@@ -41,7 +45,8 @@ SIGHUP: files, token and certificates are read again, without losing the lock.";
     max_term_width = 100
 )]
 pub struct Cli {
-    /// check-config: validate everything, print it with its sources, and exit with 0 or 64
+    /// check-config: validate everything, print it with its sources, and exit with 0 or 64.
+    /// acl-policy: print the rules that the token needs in Consul
     // A word among the flags and no clap subcommand: flags before and after it count alike.
     #[arg(value_enum, value_name = "COMMAND", hide_possible_values = true)]
     pub command: Option<Command>,
@@ -55,6 +60,8 @@ pub struct Cli {
 pub enum Command {
     /// Validate everything, and print the result with its sources.
     CheckConfig,
+    /// Print the rules that the token needs in Consul.
+    AclPolicy,
 }
 
 /// Every flag.

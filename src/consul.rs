@@ -26,6 +26,7 @@ pub mod token;
 pub mod txn;
 mod way;
 
+pub(crate) use binding::LIVENESS_SERVICE;
 pub use binding::{Binding, Terms, WATCH_TIMEOUT};
 pub use client::Client;
 pub use endpoint::BuildError;

@@ -26,6 +26,7 @@ use crate::election::lease::Terms;
 use crate::election::machine::Options;
 use crate::health;
 use crate::logging::{Chain, Logging};
+use crate::privileges;
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::lock::{self, GroupLock};
@@ -84,12 +85,21 @@ pub enum Error {
 pub fn run(config: &Config, reread: Reread, logging: Logging) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_start(renounce)
         .build()
         .map_err(setup("the runtime"))?;
     let ended = runtime.block_on(supervise(config, reread, logging));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
     ended
+}
+
+/// The threads beside the main one resolve names, read files and start health commands; none of that takes a
+/// capability.
+fn renounce() {
+    if let Err(error) = privileges::renounce() {
+        error!(error = %Chain(&error), "a thread keeps capabilities that it does not need");
+    }
 }
 
 async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<(), Error> {

@@ -5,9 +5,11 @@
 //! map.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod cli;
 pub mod config;
 pub mod consul;
+pub mod crash;
 pub mod daemon;
 pub mod driver;
 pub mod election;

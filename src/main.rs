@@ -9,7 +9,7 @@ use anyhow::Context;
 use nix::net::if_::if_nametoindex;
 use vip_elector::cli::{self, Cli, Command};
 use vip_elector::config::{self, Config, Problems, Sources};
-use vip_elector::{daemon, logging, privileges};
+use vip_elector::{acl, crash, daemon, logging, privileges};
 
 /// `EX_USAGE` of sysexits.h: the command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 64;
@@ -18,6 +18,7 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_NO_PERMISSION: u8 = 77;
 
 fn main() -> ExitCode {
+    crash::abort_on_panic();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -35,16 +36,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    let config = load(cli)?;
-    match cli.command {
-        Some(Command::CheckConfig) => {
-            io::stdout()
-                .write_all(config.describe().as_bytes())
-                .context("printing the result")?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        None => {}
-    }
+    privileges::conceal_memory()?;
+    let config = match cli.command {
+        Some(Command::CheckConfig) => return print(&load(cli)?.describe()),
+        Some(Command::AclPolicy) => return print(&acl::policy(&load(&without_token(cli))?)),
+        None => load(cli)?,
+    };
     let logging = logging::init(&config.log);
     privileges::restrict(config.manage_vip)?;
     for warning in &config.warnings {
@@ -59,6 +56,21 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("printing the result")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The token is made from the policy, so that the file which will hold it is not there yet: a flag, which
+/// wins over all others, keeps it from being looked for.
+fn without_token(cli: &Cli) -> Cli {
+    let mut cli = cli.clone();
+    cli.flags.token = Some("none".into());
+    cli
 }
 
 fn load(cli: &Cli) -> anyhow::Result<Config> {
@@ -76,7 +88,7 @@ fn load(cli: &Cli) -> anyhow::Result<Config> {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<privileges::Error>() {
         Some(privileges::Error::Missing(_)) => return EXIT_NO_PERMISSION.into(),
-        Some(privileges::Error::Caps(_)) | None => {}
+        Some(privileges::Error::Caps(_) | privileges::Error::Refused { .. }) | None => {}
     }
     match error.downcast_ref::<Problems>() {
         Some(_) => EXIT_USAGE.into(),

@@ -70,8 +70,9 @@ fn look(agent: &Agent, choice: u8) {
             }
             Err(failure) => assert_failure(&failure),
         },
-        b'B' => match agent.run(client.own_node(TIMEOUT)).0 {
-            Ok(node) => assert_name(&node),
+        b'B' => match agent.run(client.node_of_checks(TIMEOUT)).0 {
+            Ok(Some(node)) => assert_name(&node),
+            Ok(None) => {}
             Err(failure) => assert_failure(&failure),
         },
         b'C' => match agent.run(client.sessions(None, TIMEOUT)).0 {

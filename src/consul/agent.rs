@@ -80,24 +80,23 @@ impl Client {
         })
     }
 
-    /// Asks for the name of the agent's node: of the checks that it runs, which needs no right but to
-    /// read one of them; where it shows none, as [`agent`](Self::agent) does.
+    /// Asks for the name of the agent's node by the checks that it runs, which needs no right but to read
+    /// one of them; `None` where it shows none.
     ///
     /// # Errors
     /// As [`Failure`] says.
-    pub async fn own_node(&self, timeout: Duration) -> Result<String, Failure> {
-        let deadline = Deadline::within(timeout);
+    pub async fn node_of_checks(&self, timeout: Duration) -> Result<Option<String>, Failure> {
         let request = Request::get(
             Operation::ReadChecks,
             "agent/checks",
             "ask the agent for its node".to_owned(),
         );
-        let reply = self.send(&request, deadline).await?;
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
         let checks: BTreeMap<String, WireCheck> = reply.json()?;
-        match checks.into_values().next() {
-            Some(check) => name::node(check.node).map_err(|why| reply.absurd(&why)),
-            None => Ok(self.agent(deadline.left()).await?.node),
-        }
+        let first = checks.into_values().next();
+        first
+            .map(|check| name::node(check.node).map_err(|why| reply.absurd(&why)))
+            .transpose()
     }
 
     /// Waits until a check of `node` is newer than `index`, for as long as `timeout` allows and no

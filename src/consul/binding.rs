@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use self::liveness::Liveness;
+pub(crate) use self::liveness::NAME as LIVENESS_SERVICE;
 use crate::consul::blocking;
 use crate::consul::client::Client;
 use crate::consul::kv::Consistency;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Identity, redirect};
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use tower::util::MapFutureLayer;
 use url::{Host, Url};
 
@@ -176,9 +177,13 @@ fn with_tls(
         builder = builder.tls_certs_only(roots);
     }
     if let Some(identity) = &tls.identity {
-        let mut pem = identity.certificate.clone();
+        let key = identity.key.expose_secret().as_bytes();
+        // With room for all of it at once, because what a vector leaves behind when it moves is not zeroed.
+        let room = identity.certificate.len() + 1 + key.len();
+        let mut pem = Zeroizing::new(Vec::with_capacity(room));
+        pem.extend_from_slice(&identity.certificate);
         pem.push(b'\n');
-        pem.extend_from_slice(identity.key.expose_secret().as_bytes());
+        pem.extend_from_slice(key);
         builder = builder.identity(Identity::from_pem(&pem).map_err(BuildError::Identity)?);
     }
     Ok(if tls.verify {

@@ -40,7 +40,7 @@ pub(super) fn sort(
     } else {
         format!("{endpoint} answered {}: {words}", status.as_u16())
     };
-    let message = match hint(request.operation, status, kind, words) {
+    let message = match hint(request, status, kind, words) {
         Some(hint) => format!("cannot {doing}: {said}; {hint}"),
         None => format!("cannot {doing}: {said}"),
     };
@@ -114,12 +114,7 @@ pub(super) fn denies(words: &str) -> bool {
     words.contains("Permission denied") || words.contains("ACL not found")
 }
 
-fn hint(
-    operation: Operation,
-    status: StatusCode,
-    kind: FailureKind,
-    words: &str,
-) -> Option<String> {
+fn hint(request: &Request, status: StatusCode, kind: FailureKind, words: &str) -> Option<String> {
     if words.contains("Client sent an HTTP request to an HTTPS server") {
         return Some("this port speaks TLS: write https:// in front of it".to_owned());
     }
@@ -135,11 +130,11 @@ fn hint(
         FailureKind::Denied if words.contains("ACL not found") => {
             Some("consul does not know this token: check where it comes from".to_owned())
         }
-        FailureKind::Denied => Some(format!("the token needs {}", operation.right())),
+        FailureKind::Denied => Some(format!("the token needs {}", request.right())),
         FailureKind::CheckMissing if words.contains(NO_NODE) || words.contains("'serfHealth'") => {
             Some("consul does not know the agent's node yet".to_owned())
         }
-        FailureKind::CheckMissing if operation == Operation::PassCheck => None,
+        FailureKind::CheckMissing if request.operation == Operation::PassCheck => None,
         FailureKind::CheckMissing => Some("register the check with this host's agent".to_owned()),
         FailureKind::Refused if status == StatusCode::NOT_FOUND => {
             Some("check that a consul agent listens there".to_owned())
@@ -161,7 +156,8 @@ fn hint(
 ///
 /// Where several failed, the most telling one counts: a dead session before the lock's state, the
 /// lock's state before a key that is not as it was.
-pub(super) fn sort_rollback(operation: Operation, doing: &str, reasons: &[String]) -> Failure {
+pub(super) fn sort_rollback(request: &Request, reasons: &[String]) -> Failure {
+    let doing = &request.doing;
     let kinds: Vec<FailureKind> = reasons.iter().map(|said| kind_of_rollback(said)).collect();
     let kind = [
         FailureKind::Denied,
@@ -176,7 +172,7 @@ pub(super) fn sort_rollback(operation: Operation, doing: &str, reasons: &[String
     .unwrap_or(FailureKind::Unavailable);
     let said = shorten(reasons.join("; ").as_bytes());
     let mut message = format!("cannot {doing}: consul rolled it back: {said}");
-    if let Some(hint) = hint(operation, StatusCode::CONFLICT, kind, &said) {
+    if let Some(hint) = hint(request, StatusCode::CONFLICT, kind, &said) {
         message.push_str("; ");
         message.push_str(&hint);
     }
@@ -220,7 +216,7 @@ pub(super) fn unavailable(doing: &str, why: &str) -> Failure {
 
 /// The ACL stands in the way, although no status says so.
 pub(super) fn denied(request: &Request, why: &str) -> Failure {
-    let (doing, right) = (&request.doing, request.operation.right());
+    let (doing, right) = (&request.doing, request.right());
     let message = format!("cannot {doing}: {why}; the token needs {right}");
     failure(FailureKind::Denied, &message)
 }

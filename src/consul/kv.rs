@@ -65,6 +65,7 @@ impl Client {
         let doing = format!("watch the keys below '{prefix}'");
         let request = Request::get(Operation::ReadGroup, "kv", doing)
             .path(prefix)
+            .about(Some(prefix.trim_end_matches('/')))
             .query("stale", "")
             .query("recurse", "")
             .blocking(index, wait, timeout);
@@ -111,7 +112,9 @@ impl Client {
 }
 
 fn request(key: &str, consistency: Consistency, doing: String) -> Request {
-    let request = Request::get(Operation::ReadKey, "kv", doing).path(key);
+    let request = Request::get(Operation::ReadKey, "kv", doing)
+        .path(key)
+        .about(Some(key));
     match consistency {
         Consistency::Default => request,
         Consistency::Consistent => request.query("consistent", ""),

@@ -2,6 +2,9 @@
 
 use url::Url;
 
+use super::binding::LIVENESS_SERVICE;
+use crate::acl::Rule;
+
 /// What a request is about: decides how its answer is sorted and which right it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -22,27 +25,30 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// Returns the ACL rule that allows it.
-    pub(super) fn right(self) -> &'static str {
-        match self {
+    /// Returns the ACL rules that allow it: on `about`, a trigger key or a node, or on any such.
+    fn right(self, about: Option<&str>) -> String {
+        let key = about.unwrap_or("<trigger key>");
+        let rule = match self {
             Self::CreateSession | Self::RenewSession | Self::DestroySession => {
-                r#"session "<this node>" { policy = "write" }"#
+                Rule::write("session", about.unwrap_or("<this node>"))
             }
-            Self::DeposeSession => r#"session_prefix "" { policy = "write" }"#,
-            Self::ReadSession => r#"session_prefix "" { policy = "read" }"#,
-            Self::ReadKey => r#"key "<trigger key>" { policy = "write" }"#,
-            Self::Transact => r#"key "<trigger key>" { policy = "write" }"#,
-            Self::ReadGroup | Self::TransactGroup => {
-                r#"key_prefix "<trigger key>/" { policy = "write" }"#
-            }
-            Self::ReadAgent => r#"agent_prefix "" { policy = "read" }"#,
+            Self::DeposeSession => Rule::write("session_prefix", ""),
+            Self::ReadSession => Rule::read("session_prefix", ""),
+            Self::ReadKey | Self::Transact => Rule::write("key", key),
+            Self::ReadGroup | Self::TransactGroup => Rule::write("key_prefix", format!("{key}/")),
+            Self::ReadAgent => Rule::read("agent_prefix", ""),
             Self::ReadChecks => {
-                r#"node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }"#
+                let (nodes, services) = (
+                    Rule::read("node_prefix", ""),
+                    Rule::read("service_prefix", ""),
+                );
+                return format!("{nodes} and {services}");
             }
             Self::WriteService | Self::PassCheck | Self::RemoveService => {
-                r#"service "vip-elector" { policy = "write" }"#
+                Rule::write("service", LIVENESS_SERVICE)
             }
-        }
+        };
+        rule.to_string()
     }
 }
 
@@ -61,6 +67,7 @@ pub(super) struct Request {
     /// For messages, as it continues "cannot": `read key 'x'`.
     pub(super) doing: String,
     pub(super) method: Method,
+    about: Option<String>,
     segments: Vec<String>,
     query: Vec<(&'static str, String)>,
 }
@@ -87,9 +94,21 @@ impl Request {
             operation,
             doing,
             method,
+            about: None,
             segments,
             query: Vec::new(),
         }
+    }
+
+    /// Names the trigger key or the node that it is about, for whoever has to grant a right.
+    pub(super) fn about(mut self, name: Option<&str>) -> Self {
+        self.about = name.map(String::from);
+        self
+    }
+
+    /// Returns the ACL rules that it needs.
+    pub(super) fn right(&self) -> String {
+        self.operation.right(self.about.as_deref())
     }
 
     /// Appends what came from outside to the path; a slash in it separates, all else is encoded.

@@ -72,7 +72,8 @@ impl Client {
             "session/create",
             Some(body),
             doing,
-        );
+        )
+        .about(new.node);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let created: WireId = reply.json()?;
         name::session(created.id).map_err(|why| reply.absurd(&why))

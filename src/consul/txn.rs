@@ -49,6 +49,23 @@ pub struct Write<'a> {
     pub flags: u64,
 }
 
+impl<'a> Op<'a> {
+    fn key(&self) -> &'a str {
+        match self {
+            Self::CheckIndex(key, _)
+            | Self::CheckNotExists(key)
+            | Self::CheckSession(key, _)
+            | Self::Get(key)
+            | Self::Delete(key)
+            | Self::DeleteCas(key, _) => key,
+            Self::Set(write)
+            | Self::Cas(write, _)
+            | Self::Lock(write, _)
+            | Self::Unlock(write, _) => write.key,
+        }
+    }
+}
+
 impl Client {
     /// Carries out all operations or none, and returns the keys as they are after it (without values,
     /// but for those that were read).
@@ -63,14 +80,16 @@ impl Client {
         doing: &str,
         timeout: Duration,
     ) -> Result<Vec<Entry>, Failure> {
-        self.transact_as(Operation::Transact, operations, doing, timeout)
+        let key = operations.first().map(Op::key);
+        self.transact_as(Operation::Transact, key, operations, doing, timeout)
             .await
     }
 
-    /// As [`transact`](Self::transact); `operation` says which right it takes.
+    /// As [`transact`](Self::transact); `operation` and the trigger key say which right it takes.
     pub(super) async fn transact_as(
         &self,
         operation: Operation,
+        trigger_key: Option<&str>,
         operations: &[Op<'_>],
         doing: &str,
         timeout: Duration,
@@ -79,7 +98,8 @@ impl Client {
             // Strings and numbers always serialise.
             error::unavailable(doing, &format!("the request cannot be written: {error}"))
         })?;
-        let request = Request::put(operation, "txn", Some(body), doing.to_owned());
+        let request =
+            Request::put(operation, "txn", Some(body), doing.to_owned()).about(trigger_key);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let outcome: WireOutcome = reply.json()?;
         if reply.status == StatusCode::CONFLICT {
@@ -89,7 +109,7 @@ impl Client {
                 .into_iter()
                 .map(|error| error.what)
                 .collect();
-            return Err(error::sort_rollback(operation, doing, &reasons));
+            return Err(error::sort_rollback(&request, &reasons));
         }
         outcome
             .results

@@ -48,22 +48,21 @@ pub(super) async fn follow(
     client: &Client,
     report: &watch::Sender<Health>,
 ) {
-    let mut warned = false;
-    let mut node = None;
+    let mut known = Known::default();
     let mut tries = 0;
     loop {
-        let read = read_on(wanted, client, report, &mut node, &mut warned).await;
+        let read = read_on(group, wanted, client, report, &mut known).await;
         let Failure { kind, message } = read;
         match kind {
             FailureKind::Denied | FailureKind::Refused => {
-                if !warned {
+                if !known.warned {
                     warn!(
                         group,
                         error = message,
                         "consul does not show the checks of this host, so its maintenance is not noticed"
                     );
                 }
-                warned = true;
+                known.warned = true;
                 report_change(report, judge::hidden(wanted));
                 sleep(LONG_PAUSE).await;
             }
@@ -95,20 +94,29 @@ pub(super) async fn follow(
     }
 }
 
-/// Reads until that fails. The node is that of the agent that answered first, and is kept: another
-/// endpoint may be another node's agent.
+/// What is kept from one read to the next.
+#[derive(Debug, Default)]
+struct Known {
+    /// That of the agent that answered first: another endpoint may be another node's agent.
+    node: Option<String>,
+    /// Whether it was said that Consul refuses.
+    warned: bool,
+    unseen: Unseen,
+}
+
+/// Reads until that fails.
 async fn read_on(
+    group: &str,
     wanted: &Wanted,
     client: &Client,
     report: &watch::Sender<Health>,
-    known: &mut Option<String>,
-    warned: &mut bool,
+    known: &mut Known,
 ) -> Failure {
-    let asked_before = known.is_some();
-    let node = match known {
+    let asked_before = known.node.is_some();
+    let node = match &known.node {
         Some(node) => node.clone(),
-        None => match client.own_node(CALL_TIMEOUT).await {
-            Ok(node) => known.insert(node).clone(),
+        None => match own_node(wanted, client, report).await {
+            Ok(node) => known.node.insert(node).clone(),
             Err(failure) => return failure,
         },
     };
@@ -121,15 +129,73 @@ async fn read_on(
             Err(failure) => return failure,
         };
         if seen.checks.is_empty() && asked_before && index == 0 {
-            *known = None;
+            known.node = None;
             return Failure {
                 kind: FailureKind::Unavailable,
                 message: format!("node '{node}' has no checks any more"),
             };
         }
-        *warned = false;
+        known.warned = false;
         report_change(report, judge::checks(&seen.checks, wanted));
+        let unseen = judge::unseen(&seen.checks, wanted);
+        if known.unseen.look_again(group, unseen) {
+            sleep(PAUSE).await;
+            continue;
+        }
         (index, timeout) = (seen.index, WATCH_TIMEOUT);
         sleep_until(next).await;
+    }
+}
+
+/// The agent says to few tokens who it is. But where a check of this host is on its way to the agent, that
+/// says it soon: our own, say.
+async fn own_node(
+    wanted: &Wanted,
+    client: &Client,
+    report: &watch::Sender<Health>,
+) -> Result<String, Failure> {
+    if let Some(node) = client.node_of_checks(CALL_TIMEOUT).await? {
+        return Ok(node);
+    }
+    let failure = match client.agent(CALL_TIMEOUT).await {
+        Ok(agent) => return Ok(agent.node),
+        Err(failure) => failure,
+    };
+    if failure.kind == FailureKind::Denied {
+        report_change(report, judge::hidden(wanted));
+        sleep(PAUSE).await;
+        if let Some(node) = client.node_of_checks(CALL_TIMEOUT).await? {
+            return Ok(node);
+        }
+    }
+    Err(failure)
+}
+
+/// Something that should be among the checks and is not. It may be on its way, and so it is said only when
+/// it was missed twice, a pause apart; and once, for as long as it is missed.
+#[derive(Debug, Default)]
+struct Unseen {
+    what: Option<String>,
+    warned: bool,
+}
+
+impl Unseen {
+    /// Returns whether it has to be looked for again, soon.
+    fn look_again(&mut self, group: &str, what: Option<String>) -> bool {
+        let again = self.what == what;
+        if !again {
+            self.what = what;
+            self.warned = false;
+            return self.what.is_some();
+        }
+        if let (Some(error), false) = (&self.what, self.warned) {
+            warn!(
+                group,
+                error,
+                "consul does not show all checks of this host, so maintenance may not be noticed"
+            );
+            self.warned = true;
+        }
+        false
     }
 }

@@ -7,13 +7,25 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
+use tokio::task::spawn_blocking;
 
 use super::probe::{Ask, too_late};
 
+/// What a command does not inherit: our way to Consul, and other programs' secrets in vip-manager's file.
+const SECRETS: [&str; 6] = [
+    "CONSUL_HTTP_TOKEN",
+    "CONSUL_HTTP_TOKEN_FILE",
+    "CONSUL_HTTP_AUTH",
+    "CREDENTIALS_DIRECTORY",
+    "VIP_CONSUL_TOKEN",
+    "VIP_ETCD_PASSWORD",
+];
+
 /// A command that exits with status 0 when all is well.
 ///
-/// It runs as the user of this process, in its environment, with nothing to read and its output thrown
-/// away. What it leaves running in the background after its own end is its own affair.
+/// It runs as the user of this process, without a capability even for root, in its environment without
+/// [`SECRETS`], with nothing to read and its output thrown away. What it leaves running in the background
+/// after its own end is its own affair.
 pub(super) struct CommandProbe {
     command: String,
     timeout: Duration,
@@ -34,7 +46,11 @@ impl CommandProbe {
         if let Some(killed) = &mut self.running {
             killed.end().await?;
         }
-        let running = self.running.insert(Group::spawn(&self.command)?);
+        let command = self.command.clone();
+        // Beside the main thread, which may have capabilities. One that nobody waits for any more is killed.
+        let spawned = spawn_blocking(move || Group::spawn(&command)).await;
+        let spawned = spawned.unwrap_or_else(|error| Err(format!("cannot be started: {error}")));
+        let running = self.running.insert(spawned?);
         let status = running.end().await?;
         self.running = None;
         judge(status)
@@ -61,7 +77,11 @@ struct Group(Child);
 
 impl Group {
     fn spawn(command: &str) -> Result<Self, String> {
-        Command::new("/bin/sh")
+        let mut shell = Command::new("/bin/sh");
+        for secret in SECRETS {
+            shell.env_remove(secret);
+        }
+        shell
             .arg("-c")
             .arg(command)
             .stdin(Stdio::null())

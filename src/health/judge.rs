@@ -1,11 +1,13 @@
 //! Pure: what follows from what was seen.
 
 use super::checks::Wanted;
+use crate::acl::Rule;
 use crate::config::CheckMode;
 use crate::consul::agent::{Check, CheckState};
 use crate::election::health::Health;
 
-// Named by Consul: `consul maint`, <https://developer.hashicorp.com/consul/api-docs/agent>.
+// Named by Consul: its gossip, and `consul maint`, <https://developer.hashicorp.com/consul/api-docs/agent>.
+const SERF_HEALTH: &str = "serfHealth";
 const NODE_MAINTENANCE: &str = "_node_maintenance";
 const SERVICE_MAINTENANCE: &str = "_service_maintenance:";
 
@@ -52,8 +54,34 @@ pub(super) fn checks(checks: &[Check], wanted: &Wanted) -> Health {
             bad(&format!("check '{id}' is critical"), output)
         }
         (CheckMode::Watch, None) => Health::Bad(format!(
-            "check '{id}' is not registered with this host's agent, or the token may not read it"
+            "check '{id}' is not to be seen: register it with this host's agent, or, if it is, the token needs \
+             {} and {}",
+            Rule::read("node_prefix", ""),
+            Rule::read("service_prefix", "")
         )),
+    }
+}
+
+/// Says what of the node's checks is not to be seen that matters, why that may be, and what is lost by
+/// it. Consul before 1.11 hides what a token may not read, and does not say so; the check of its gossip is
+/// there for every node with an agent.
+///
+/// Silent where [`checks`] says it.
+pub(super) fn unseen(checks: &[Check], wanted: &Wanted) -> Option<String> {
+    let sees = |id: &str| checks.iter().any(|check| check.id == id);
+    if !sees(SERF_HEALTH) {
+        return Some(format!(
+            "check '{SERF_HEALTH}' of this host's node is not to be seen: the token needs {}, unless the node \
+             is new",
+            Rule::read("node_prefix", "")
+        ));
+    }
+    match (&wanted.check_id, wanted.mode) {
+        (Some(id), CheckMode::Session) if !sees(id) => Some(format!(
+            "check '{id}' is not to be seen: register it with this host's agent, or, if it is, the token needs {}",
+            Rule::read("service_prefix", "")
+        )),
+        (Some(_), CheckMode::Session | CheckMode::Watch) | (None, _) => None,
     }
 }
 
@@ -162,7 +190,8 @@ mod tests {
                 Watch,
                 "web-http",
                 vec![serf()],
-                "check 'web-http' is not registered with this host's agent, or the token may not read it",
+                "check 'web-http' is not to be seen: register it with this host's agent, or, if it is, the token \
+                 needs node_prefix \"\" { policy = \"read\" } and service_prefix \"\" { policy = \"read\" }",
             ),
             (
                 Watch,
@@ -177,6 +206,35 @@ mod tests {
                 Health::Unknown => panic!("the checks were seen"),
             };
             assert_eq!(found, expected, "{mode:?} {id}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_token_may_not_see_is_named() {
+        use CheckMode::{Session, Watch};
+        let serf = || check("serfHealth", None, CheckState::Passing);
+        let web = || check("web-http", Some("web"), CheckState::Passing);
+        let nodes = r#"the token needs node_prefix "" { policy = "read" }"#;
+        let services = r#"the token needs service_prefix "" { policy = "read" }"#;
+        for (mode, id, seen, expected) in [
+            (Session, "", vec![], nodes),
+            (Session, "", vec![web()], nodes),
+            (Session, "", vec![serf()], ""),
+            (Session, "web-http", vec![web()], nodes),
+            (Session, "web-http", vec![serf()], services),
+            (Session, "web-http", vec![serf(), web()], ""),
+            (Session, "serfHealth", vec![serf()], ""),
+            (Watch, "web-http", vec![], nodes),
+            // That is what makes this host unwell.
+            (Watch, "web-http", vec![serf()], ""),
+        ] {
+            let said = unseen(&seen, &wanted(mode, id)).unwrap_or_default();
+            let as_expected = if expected.is_empty() {
+                said.is_empty()
+            } else {
+                said.contains(expected)
+            };
+            assert!(as_expected, "{mode:?} {id} {seen:?}: {said}");
         }
     }
 

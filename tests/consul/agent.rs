@@ -187,12 +187,17 @@ impl Agent {
 
     /// Asks by plain HTTP, without our client; returns the body.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        self.ask_as("", method, path, body)
+    }
+
+    /// As [`ask`](Self::ask), with a token.
+    pub(crate) fn ask_as(&self, token: &str, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports.http())).unwrap();
         stream.set_read_timeout(Some(GENEROUS)).unwrap();
         let length = body.len();
         write!(
             stream,
-            "{method} /v1/{path} HTTP/1.0\r\nContent-Type: application/json\r\n\
+            "{method} /v1/{path} HTTP/1.0\r\nX-Consul-Token: {token}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
@@ -256,7 +261,7 @@ pub(crate) fn tls_tool(directory: &Path, arguments: &[&str]) {
     );
 }
 
-fn consul() -> PathBuf {
+pub(crate) fn consul() -> PathBuf {
     vip_lab::parts::consul().unwrap()
 }
 

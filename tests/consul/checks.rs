@@ -29,14 +29,17 @@ async fn the_agent_says_who_it_is() {
     );
     assert_eq!(said.session_ttl_min.as_deref(), Some("0s"));
 
-    // By whatever shows it: nothing is registered with this agent, and then something is.
-    assert_eq!(client.own_node(GENEROUS).await.unwrap(), "n1");
+    // By its checks: nothing is registered with this agent, and then something is.
+    assert_eq!(client.node_of_checks(GENEROUS).await, Ok(None));
     agent.ask(
         "PUT",
         "agent/check/register",
         r#"{"ID":"c","Name":"n","TTL":"1h"}"#,
     );
-    assert_eq!(client.own_node(GENEROUS).await.unwrap(), "n1");
+    assert_eq!(
+        client.node_of_checks(GENEROUS).await,
+        Ok(Some("n1".to_owned()))
+    );
 }
 
 async fn a_node_s_checks_are_watched() {

@@ -5,13 +5,16 @@
 )]
 
 mod access;
+mod acl;
 mod agent;
 mod candidates;
 mod checks;
 mod conformance;
+mod daemon;
 mod election;
 mod failover;
 mod liveness;
+mod secrets;
 mod security;
 mod tokens;
 
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
         failover::trials(),
         access::trials(),
         security::trials(),
+        acl::trials(),
+        secrets::trials(),
         tokens::trials(),
         conformance::trials(),
     ];

@@ -148,7 +148,8 @@ async fn an_old_policy_is_enough() {
         session: session.clone(),
         registered: true,
     };
-    let needs_keys = r#"needs key_prefix "<trigger key>/" { policy = "write" }"#;
+    let needs_keys = format!(r#"needs key_prefix "{KEY}/" {{ policy = "write" }}"#);
+    let needs_keys = needs_keys.as_str();
     let needs_service = r#"needs service "vip-elector" { policy = "write" }"#;
     for (call, says) in [
         (Call::RegisterService { leads: true }, needs_service),

@@ -1,5 +1,6 @@
 //! Configuration: what is refused and how, what wins over what, and what is shown.
 
+mod acl;
 mod bad_input;
 mod change;
 mod credentials;

@@ -242,7 +242,8 @@ async fn maintenance_and_a_watched_check() {
     let show = |checks: &[String]| consul.show(200, &format!("[{}]", checks.join(",")));
     let mut host = Host::start(None, Some("web-http"), &consul);
     host.is_bad(
-        "check 'web-http' is not registered with this host's agent, or the token may not read it",
+        "check 'web-http' is not to be seen: register it with this host's agent, or, if it is, the token \
+                 needs node_prefix \"\" { policy = \"read\" } and service_prefix \"\" { policy = \"read\" }",
     )
     .await;
     show(&[web("warning")]);

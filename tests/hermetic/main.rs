@@ -7,6 +7,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod crash;
 mod driver;
 mod health;
 mod hostile;

@@ -15,14 +15,10 @@ use crate::alone::{LIMIT, Test, command, ends_with, lead, run, shown, start, unt
 use crate::{DAEMON, LOCK_FLAG};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 16] = [
+    let tests: [(&str, Test); 15] = [
         (
             "a_missing_capability_is_named_before_consul_is_touched",
             missing_capability,
-        ),
-        (
-            "the_process_keeps_two_capabilities_and_no_more",
-            two_capabilities,
         ),
         (
             "bad_input_is_refused_all_at_once_and_nothing_is_touched",
@@ -82,19 +78,6 @@ fn missing_capability(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Erro
     assert!(said.contains("CAP_NET_ADMIN and CAP_NET_RAW"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     nothing_is_touched(cluster, host)
-}
-
-fn two_capabilities(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
-    let daemon = lead(host, &[])?;
-    for set in ["CapEff", "CapPrm", "CapBnd"] {
-        let bits = daemon
-            .process
-            .status_field(set)?
-            .ok_or("no capabilities in /proc")?;
-        // CAP_NET_ADMIN is 12, CAP_NET_RAW is 13 (linux/capability.h).
-        assert_eq!(u64::from_str_radix(&bits, 16)?, 1 << 12 | 1 << 13, "{set}");
-    }
-    Ok(())
 }
 
 fn bad_input(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {

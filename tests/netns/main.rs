@@ -9,6 +9,7 @@ mod companion;
 mod daemon;
 mod endings;
 mod managed;
+mod privileges;
 mod reload;
 mod remembered;
 mod takeover;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
+        .chain(privileges::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())

@@ -19,7 +19,7 @@ use crate::consul::service::NewService;
 use crate::election::call::{Failure, FailureKind};
 
 /// What the service is called, so that all of them are found together.
-const NAME: &str = "vip-elector";
+pub(crate) const NAME: &str = "vip-elector";
 
 const NOTES: &str = "passing while this host's vip-elector runs and hears from Consul";
 

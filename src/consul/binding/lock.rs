@@ -176,8 +176,9 @@ impl Binding {
         doing: &str,
         timeout: Duration,
     ) -> Result<Vec<Entry>, Failure> {
+        let key = Some(self.terms.key.as_str());
         self.client
-            .transact_as(Operation::TransactGroup, operations, doing, timeout)
+            .transact_as(Operation::TransactGroup, key, operations, doing, timeout)
             .await
     }
 

@@ -12,6 +12,9 @@ use crate::election::call::{Failure, FailureKind, SessionId};
 /// How long to wait for a check on its way from the agent to the servers, which takes a round trip.
 const CHECK_TRAVELS: Duration = Duration::from_millis(20);
 
+/// With less time than this left, to ask once more would only turn what Consul said into a timeout.
+const LAST_TRY: Duration = Duration::from_millis(100);
+
 impl Binding {
     pub(super) async fn create(
         &self,
@@ -94,7 +97,7 @@ impl Binding {
             };
             // A name too long for the message is not recognised, which only costs this patience.
             let ours = failure.message.contains(&format!("'{}'", liveness.check()));
-            if !ours || deadline.left() <= CHECK_TRAVELS {
+            if !ours || deadline.left() <= CHECK_TRAVELS + LAST_TRY {
                 return created;
             }
             match failure.kind {

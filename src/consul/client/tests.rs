@@ -89,7 +89,7 @@ async fn bad_answers_are_failures_in_bounded_time() {
             "403",
             Behavior::Answer(answer(403, "Permission denied")),
             FailureKind::Denied,
-            "the token needs key \"<trigger key>\"",
+            "the token needs key \"k\" {",
         ),
         (
             "429",

@@ -198,7 +198,7 @@ fn a_rollback_is_sorted_by_the_most_telling_reason() {
     ] {
         let reasons: Vec<String> = reasons.into_iter().map(String::from).collect();
         assert_eq!(
-            sort_rollback(Operation::Transact, "do it", &reasons).kind,
+            sort_rollback(&request(Operation::Transact, "do it"), &reasons).kind,
             expected,
             "{reasons:?}"
         );
@@ -210,13 +210,13 @@ fn a_rollback_is_sorted_by_the_most_telling_reason() {
 fn a_keys_name_does_not_decide() {
     let reasons =
         [r#"failed index check for key "due to lock delay", current modify index 19 != 3"#];
-    let failure = sort_rollback(Operation::Transact, "do it", &reasons.map(String::from));
+    let request = request(Operation::Transact, "do it");
+    let failure = sort_rollback(&request, &reasons.map(String::from));
     assert_eq!(failure.kind, FailureKind::Changed);
 }
 
 #[test]
 fn messages_say_what_we_did_what_came_back_and_what_to_do() {
-    let request = |operation, doing: &str| Request::get(operation, "x", doing.to_owned());
     let message = |operation, doing: &str, status, words: &str| {
         let status = StatusCode::from_u16(status).unwrap();
         sort(
@@ -255,8 +255,13 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
                 "Client sent an HTTP request to an HTTPS server.\n",
             ),
             sort_rollback(
-                Operation::Transact,
-                "acquire the lock",
+                &request(Operation::Transact, "acquire the lock"),
+                &["Permission denied".to_owned()],
+            )
+            .message,
+            message(Operation::ReadChecks, "look up check 'c'", 403, "Permission denied"),
+            sort_rollback(
+                &request(Operation::TransactGroup, "register").about(Some("service/pg/leader")),
                 &["Permission denied".to_owned()],
             )
             .message,
@@ -273,8 +278,14 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
         cannot ask the agent its name: http://127.0.0.1:8500 answered 404 Not Found; check that a consul agent listens there
         cannot read key 'k': http://127.0.0.1:8500 answered 400: Client sent an HTTP request to an HTTPS server; this port speaks TLS: write https:// in front of it
         cannot acquire the lock: consul rolled it back: Permission denied; the token needs key "<trigger key>" { policy = "write" }
+        cannot look up check 'c': http://127.0.0.1:8500 answered 403: Permission denied; the token needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }
+        cannot register: consul rolled it back: Permission denied; the token needs key_prefix "service/pg/leader/" { policy = "write" }
         "#
     );
+}
+
+fn request(operation: Operation, doing: &str) -> Request {
+    Request::get(operation, "x", doing.to_owned())
 }
 
 #[test]

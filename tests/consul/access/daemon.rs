@@ -1,17 +1,10 @@
 //! The daemon as an operator starts it.
 
-use std::process::Command;
-
-use nix::sys::signal::Signal;
-use tempfile::TempDir;
-use vip_lab::process::{Log, Process};
-
-use crate::agent::{Agent, GENEROUS};
+use crate::agent::Agent;
+use crate::daemon::Site;
 
 /// The trigger key, which vip-manager's file could not hold with a space.
 pub(super) const KEY: &str = "service/pg/leader";
-
-const DAEMON: &str = env!("CARGO_BIN_EXE_vip-elector");
 
 /// What an operator wrote, and where.
 pub(super) struct Way {
@@ -59,8 +52,9 @@ impl Way {
 
 /// Starts the daemon, waits until Consul says that it has the lock, and stops it. Returns what it said.
 pub(super) fn goes(agent: &Agent, token: &str, way: &Way) -> String {
-    let mut running = Running::start(way);
-    running.wait_for("LOCK ACQUIRED");
+    let site = way.site();
+    let running = site.start();
+    running.says("LOCK ACQUIRED", 1);
     let key = agent.cli(token, &["kv", "get", "-detailed", KEY]).unwrap();
     let field = |name: &str| {
         let line = key.lines().find(|line| line.starts_with(name)).unwrap();
@@ -73,60 +67,26 @@ pub(super) fn goes(agent: &Agent, token: &str, way: &Way) -> String {
 
 /// Starts the daemon, waits until it says `why` it cannot, and stops it.
 pub(super) fn refused(way: &Way, why: &str) {
-    let mut running = Running::start(way);
-    running.wait_for(why);
+    let site = way.site();
+    let running = site.start();
+    running.says(why, 1);
     let said = running.stop();
     assert!(!said.contains("LOCK ACQUIRED"), "{said}");
 }
 
-struct Running {
-    process: Process,
-    log: Log,
-    _directory: TempDir,
-}
-
-impl Running {
-    fn start(way: &Way) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("vip-manager.yml");
-        let mut text = format!(
-            "dcs-type: consul\ntrigger-key: {KEY}\ntrigger-value: {}\n",
-            way.name
-        );
-        for line in &way.lines {
-            text.push_str(&format!("{line}\n"));
+impl Way {
+    fn site(&self) -> Site {
+        let lines: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        let options: String = self
+            .options
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let mut site = Site::new(KEY, &self.name)
+            .more(&format!("{lines}vip-elector:\n  lock-delay: 0s\n{options}"));
+        for (name, value) in &self.variables {
+            site = site.variable(name, value);
         }
-        text.push_str("vip-elector:\n  lock-delay: 0s\n");
-        for option in &way.options {
-            text.push_str(&format!("{option}\n"));
-        }
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(DAEMON);
-        command
-            .env_clear()
-            .env("RUNTIME_DIRECTORY", directory.path())
-            .envs(way.variables.iter().cloned())
-            .arg(format!("--vip-manager-config={}", file.display()))
-            .args(&way.flags);
-        let log = Log::default();
-        let process = Process::start(command, &log, &directory.path().join("log")).unwrap();
-        Self {
-            process,
-            log,
-            _directory: directory,
-        }
-    }
-
-    fn wait_for(&self, words: &str) {
-        let found = self.log.wait_for(words, 0, GENEROUS);
-        assert!(found.is_ok(), "no {words:?} in\n{}", self.log.tail(20));
-    }
-
-    fn stop(&mut self) -> String {
-        self.process.signal(Signal::SIGTERM).unwrap();
-        let status = self.process.wait(GENEROUS).unwrap();
-        let said = self.log.tail(usize::MAX);
-        assert_eq!(status.code(), Some(0), "{said}");
-        said
+        self.flags.iter().fold(site, |site, flag| site.flag(flag))
     }
 }
