@@ -26,7 +26,9 @@ Examples:
 Durations: 10s, 1m30s, 1.5s, 250ms. One dash (-check-id=vip-http) works as well as two.
 Environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of Consul's; VIP_* as
 vip-manager reads it. A flag wins over the environment, and that over the file; CONSUL_HTTP_ADDR is
-used where the file names no endpoint.";
+used where the file names no endpoint. A password is no flag, because every user of this host could
+read it: CONSUL_HTTP_AUTH, or --http-auth-file.
+SIGHUP: files, token and certificates are read again, without losing the lock.";
 
 /// What was typed after `vip-elector`.
 #[derive(Clone, Debug, Parser)]
@@ -175,6 +177,50 @@ pub struct Flags {
     /// File that holds the ACL token
     #[arg(long, value_name = "FILE", help_heading = "Consul")]
     pub token_file: Option<String>,
+
+    /// File that holds user:password for HTTP basic authentication
+    #[arg(long, value_name = "FILE", help_heading = "Consul")]
+    pub http_auth_file: Option<String>,
+
+    /// CA that Consul's certificate must be of, PEM [default: those of the system]
+    #[arg(long, value_name = "FILE", help_heading = "Consul")]
+    pub ca_file: Option<String>,
+
+    /// Directory of such CAs
+    #[arg(long, value_name = "DIR", help_heading = "Consul")]
+    pub ca_path: Option<String>,
+
+    /// Certificate to show to Consul, PEM; with --client-key
+    #[arg(long, value_name = "FILE", help_heading = "Consul")]
+    pub client_cert: Option<String>,
+
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", help_heading = "Consul")]
+    pub client_key: Option<String>,
+
+    /// Name that Consul's certificate must carry [default: the host in --addr]
+    #[arg(long, value_name = "NAME", help_heading = "Consul")]
+    pub tls_server_name: Option<String>,
+
+    /// false: Consul's certificate is not verified, for a test at most [default: true]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Consul"
+    )]
+    pub ssl_verify: Option<String>,
+
+    /// Namespace of everything asked of Consul (Enterprise)
+    #[arg(long, value_name = "NAME", help_heading = "Consul")]
+    pub namespace: Option<String>,
+
+    /// Admin partition of everything asked of Consul (Enterprise)
+    #[arg(long, value_name = "NAME", help_heading = "Consul")]
+    pub partition: Option<String>,
 
     /// text or json [default: text]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]

@@ -5,6 +5,8 @@
 //! through [`Sources`], so that a test needs neither.
 
 mod access;
+pub mod change;
+mod credentials;
 mod describe;
 pub mod duration;
 mod file;

@@ -2,7 +2,7 @@
 //!
 //! Read from the outside in: [`Binding`] carries out what the election asks for, in terms of the
 //! typed calls of [`session`], [`kv`], [`txn`], [`service`] and [`agent`], which all go
-//! through [`Client`]. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
+//! through [`Client`], which takes the [`Way`] to Consul that there is at the time. Whatever goes wrong comes back as a [`Failure`](crate::election::call::Failure), sorted
 //! in `error.rs` and nowhere else. Every call is bounded in time and in size.
 
 pub mod access;
@@ -22,8 +22,11 @@ mod tests {
 }
 pub mod service;
 pub mod session;
+pub mod token;
 pub mod txn;
+mod way;
 
 pub use binding::{Binding, Terms, WATCH_TIMEOUT};
 pub use client::Client;
 pub use endpoint::BuildError;
+pub use way::Way;

@@ -2,6 +2,7 @@
 
 mod member;
 mod neighbours;
+mod reload;
 
 use std::io;
 use std::sync::Arc;
@@ -16,13 +17,15 @@ use vip_netlink::Netlink;
 
 use self::member::Member;
 use self::neighbours::Neighbours;
+use self::reload::Reloading;
+pub use self::reload::Reread;
 use crate::config::{CheckMode, Config, Group, KernelLease, Session};
-use crate::consul::{self, Binding, BuildError, Client};
+use crate::consul::{self, Binding, BuildError, Client, token};
 use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::Options;
 use crate::health;
-use crate::logging::Chain;
+use crate::logging::{Chain, Logging};
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::lock::{self, GroupLock};
@@ -73,24 +76,25 @@ pub enum Error {
     LeftAtOnce,
 }
 
-/// Runs until a signal stops it.
+/// Runs until a signal stops it. Another one, SIGHUP, has it read the configuration again.
 ///
 /// # Errors
 ///
 /// When it cannot start, or ends before it was asked to.
-pub fn run(config: &Config) -> Result<(), Error> {
+pub fn run(config: &Config, reread: Reread, logging: Logging) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(setup("the runtime"))?;
-    let ended = runtime.block_on(supervise(config));
+    let ended = runtime.block_on(supervise(config, reread, logging));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn supervise(config: &Config) -> Result<(), Error> {
+async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<(), Error> {
     let mut signals = Signals::open().map_err(setup("signal handlers"))?;
+    let hangup = signal(SignalKind::hangup()).map_err(setup("signal handlers"))?;
     let unlimited = config.manage_vip && config.kernel_lease == KernelLease::Off;
     if unlimited && !marks_addresses() {
         return Err(Error::Unmarked);
@@ -165,8 +169,18 @@ async fn supervise(config: &Config) -> Result<(), Error> {
         [group] => group.name().to_owned(),
         _ => "all".to_owned(),
     };
-    let sources = health::Sources::of(config);
-    beside.spawn(async move { health::run(&name, sources, client, told).await });
+    let (health, sources) = watch::channel(health::Sources::of(config));
+    let asked = client.clone();
+    beside.spawn(async move { health::run(&name, sources, asked, told).await });
+    beside.spawn(token::follow(client.clone()));
+    let reloading = Reloading {
+        reread,
+        in_force: config.clone(),
+        client,
+        health,
+        logging,
+    };
+    beside.spawn(reloading.run(hangup));
     let mut ended = Ok(());
     let too_long = too_long(stopping.clone());
     tokio::pin!(too_long);

@@ -50,22 +50,51 @@ impl Sources {
 }
 
 /// Runs until all receivers are gone. Aborted at any point it leaves no process behind.
-pub async fn run(group: &str, sources: Sources, client: Client, sender: watch::Sender<Health>) {
+///
+/// Of the sources only the probe may change meanwhile. Another one goes on from what is believed by then,
+/// so that its first answer alone decides nothing.
+pub async fn run(
+    group: &str,
+    sources: watch::Receiver<Sources>,
+    client: Client,
+    sender: watch::Sender<Health>,
+) {
     let (probed, probe) = watch::channel(Health::Unknown);
     let (told, checks) = watch::channel(Health::Unknown);
-    let wanted = Wanted {
-        check_id: sources.check_id,
-        mode: sources.check_mode,
+    let wanted = {
+        let sources = sources.borrow();
+        Wanted {
+            check_id: sources.check_id.clone(),
+            mode: sources.check_mode,
+        }
     };
     tokio::select! {
-        () = follow_probe(sources.probe, &probed) => {}
+        () = follow_probes(sources, &probed) => {}
         () = checks::follow(group, &wanted, &client, &told) => {}
         () = publish_sum(group, probe, checks, &sender) => {}
         () = sender.closed() => {}
     }
 }
 
-async fn follow_probe(probe: Option<Probe>, report: &watch::Sender<Health>) {
+async fn follow_probes(mut sources: watch::Receiver<Sources>, report: &watch::Sender<Health>) {
+    loop {
+        let probe = sources.borrow_and_update().probe.clone();
+        tokio::select! {
+            () = follow_probe(probe.as_ref(), report) => {}
+            () = another(&mut sources, probe.as_ref()) => {}
+        }
+    }
+}
+
+/// Waits for another probe; for ever, where nobody is left to name one.
+async fn another(sources: &mut watch::Receiver<Sources>, probe: Option<&Probe>) {
+    let named = sources.wait_for(|sources| sources.probe.as_ref() != probe);
+    if named.await.is_err() {
+        future::pending().await
+    }
+}
+
+async fn follow_probe(probe: Option<&Probe>, report: &watch::Sender<Health>) {
     let Some(probe) = probe else {
         report.send_replace(Health::Good);
         return future::pending().await;
@@ -73,11 +102,11 @@ async fn follow_probe(probe: Option<Probe>, report: &watch::Sender<Health>) {
     match &probe.what {
         ProbeOf::Url(url) => {
             let asking = UrlProbe::new(url.clone(), probe.timeout);
-            probe::follow(&probe, asking, report).await;
+            probe::follow(probe, asking, report).await;
         }
         ProbeOf::Command(command) => {
             let asking = CommandProbe::new(command.clone(), probe.timeout);
-            probe::follow(&probe, asking, report).await;
+            probe::follow(probe, asking, report).await;
         }
     }
 }

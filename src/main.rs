@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use nix::net::if_::if_nametoindex;
@@ -44,12 +45,13 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         None => {}
     }
-    logging::init(&config.log);
+    let logging = logging::init(&config.log);
     privileges::restrict(config.manage_vip)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    match daemon::run(&config) {
+    let again = cli.clone();
+    match daemon::run(&config, Arc::new(move || Ok(load(&again)?)), logging) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             // Once there is a log, this is where errors go.

@@ -6,16 +6,19 @@
 mod endpoint;
 mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::credentials;
 use super::describe::{Lines, MASK};
+use super::file::Entry;
 use super::levels::{Levels, filled_flag};
 use super::option::boolean;
 use super::origin::{Origin, Sourced, Written};
 use super::report::{Caution, Fault, Findings};
 use crate::consul::access::{Access, Endpoint};
+use crate::consul::token::{self, TokenFileError, fits_a_header};
 
 /// Everything that is needed to talk to Consul; `None` only where a problem was reported.
 pub(super) fn resolve(
@@ -27,33 +30,40 @@ pub(super) fn resolve(
     for endpoint in &endpoints {
         lines.add("addr", Some(endpoint), endpoint::show);
     }
-    let token = token(levels, findings);
+    let (token, token_file) = token(levels, findings);
     lines.add("token", token.as_ref(), |_| MASK.to_owned());
-    let http_auth = header(
-        levels.environment("CONSUL_HTTP_AUTH"),
-        "http-auth",
-        findings,
-    );
+    let http_auth = http_auth(levels, findings);
     lines.add("http-auth", http_auth.as_ref(), |_| MASK.to_owned());
     let tls = tls::resolve(levels, findings, lines);
-    let namespace = levels.environment("CONSUL_NAMESPACE");
+    let typed = filled_flag("--namespace", levels.flags.namespace.as_ref());
+    let namespace = levels.consul(typed, "CONSUL_NAMESPACE", "namespace", findings);
     lines.add("namespace", namespace.as_ref(), Clone::clone);
-    let partition = levels.environment("CONSUL_PARTITION");
+    let typed = filled_flag("--partition", levels.flags.partition.as_ref());
+    let partition = levels.consul(typed, "CONSUL_PARTITION", "partition", findings);
     lines.add("partition", partition.as_ref(), Clone::clone);
 
     let endpoints: Vec<_> = endpoints
         .into_iter()
         .map(|endpoint| endpoint.value)
         .collect();
-    if let Some(unverified) = &tls.unverified
-        && endpoints.iter().any(speaks_tls)
-    {
-        findings.warning("ssl-verify", unverified, Caution::Unverified);
+    if endpoints.iter().any(speaks_tls) {
+        if let Some(unverified) = &tls.unverified {
+            findings.warning("ssl-verify", unverified, Caution::Unverified);
+        }
+    } else {
+        // Whoever writes one of these believes that TLS is spoken.
+        for setting in ["ca-file", "ca-path", "client-cert", "tls-server-name"] {
+            if let Some(origin) = lines.origin(setting) {
+                let without = "https:// in front of Consul's address";
+                findings.warning_at(setting, origin, Caution::Idle { without });
+            }
+        }
     }
     let usable = !endpoints.is_empty();
     usable.then(|| Access {
         endpoints,
         token: token.map(|token| token.value),
+        token_file,
         http_auth: http_auth.map(|auth| auth.value),
         tls: tls.tls,
         namespace: namespace.map(|namespace| namespace.value),
@@ -79,54 +89,87 @@ fn switch(
     findings.accept(setting, &written, boolean(&written.value))
 }
 
-fn token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Sourced<SecretString>> {
-    let flags = levels.flags;
-    if let Some(token) = flags
-        .token
-        .as_ref()
-        .filter(|token| !token.expose_secret().is_empty())
-    {
-        let token = Written::new(token.expose_secret().to_owned(), Origin::Flag("--token"));
-        return header(Some(token), "token", findings);
+/// The token, and the file that it comes from if it comes from one.
+fn token(
+    levels: &Levels<'_>,
+    findings: &mut Findings,
+) -> (Option<Sourced<SecretString>>, Option<PathBuf>) {
+    match written_token(levels, findings) {
+        Some(Source::Value(token)) => (header(Some(token), "token", findings), None),
+        Some(Source::File(file)) => {
+            let token = secret_file(levels, &file, "token-file", "the token", findings);
+            (token, Some(PathBuf::from(file.value)))
+        }
+        None => (None, None),
     }
-    if let Some(file) = filled_flag("--token-file", flags.token_file.as_ref()) {
-        return token_file(levels, &file, findings);
-    }
-    if let Some(token) = levels.environment("CONSUL_HTTP_TOKEN") {
-        return header(Some(token), "token", findings);
-    }
-    if let Some(file) = levels.environment("CONSUL_HTTP_TOKEN_FILE") {
-        return token_file(levels, &file, findings);
-    }
-    if let Some(token) = levels.vip_environment("consul-token", findings) {
-        return header(Some(token), "token", findings);
-    }
-    if let Some(file) = levels.option(None, "token-file", findings) {
-        return token_file(levels, &file, findings);
-    }
-    let token = levels.agreed(
-        "consul-token",
-        |file| file.setting("consul-token"),
-        findings,
-    )?;
-    header(token.one(), "token", findings)
 }
 
-fn token_file(
+/// Where a token was written.
+enum Source {
+    Value(Written),
+    File(Written),
+}
+
+fn written_token(levels: &Levels<'_>, findings: &mut Findings) -> Option<Source> {
+    let flags = levels.flags;
+    let typed = flags.token.as_ref().map(SecretString::expose_secret);
+    if let Some(token) = typed.filter(|token| !token.is_empty()) {
+        let token = Written::new((*token).to_owned(), Origin::Flag("--token"));
+        findings.warning_at("token", &token.origin, Caution::InProcessList);
+        return Some(Source::Value(token));
+    }
+    if let Some(file) = filled_flag("--token-file", flags.token_file.as_ref()) {
+        return Some(Source::File(file));
+    }
+    if let Some(token) = levels.environment("CONSUL_HTTP_TOKEN") {
+        return Some(Source::Value(token));
+    }
+    if let Some(file) = levels.environment("CONSUL_HTTP_TOKEN_FILE") {
+        return Some(Source::File(file));
+    }
+    if let Some(token) = levels.vip_environment("consul-token", findings) {
+        return Some(Source::Value(token));
+    }
+    if let Some(file) = levels.option(None, "token-file", findings) {
+        return Some(Source::File(file));
+    }
+    let key = "consul-token";
+    let by_file = levels.agreed(key, |file| file.setting(key), findings);
+    if let Some(token) = by_file.and_then(Entry::one) {
+        return Some(Source::Value(token));
+    }
+    levels.credential(credentials::TOKEN).map(Source::File)
+}
+
+/// A password is no flag: every user of the host could read it in the process list.
+fn http_auth(levels: &Levels<'_>, findings: &mut Findings) -> Option<Sourced<SecretString>> {
+    let file = filled_flag("--http-auth-file", levels.flags.http_auth_file.as_ref());
+    if file.is_none()
+        && let Some(auth) = levels.environment("CONSUL_HTTP_AUTH")
+    {
+        return header(Some(auth), "http-auth", findings);
+    }
+    let file = levels.option(file, "http-auth-file", findings)?;
+    secret_file(levels, &file, "http-auth-file", "user:password", findings)
+}
+
+fn secret_file(
     levels: &Levels<'_>,
     file: &Written,
+    setting: &'static str,
+    wanted: &'static str,
     findings: &mut Findings,
 ) -> Option<Sourced<SecretString>> {
-    let text = match (levels.sources.read)(Path::new(&file.value)) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| Fault::NotText),
-        Err(error) => Err(Fault::Unreadable(error)),
-    };
-    let token = text.and_then(|text| match text.trim() {
-        "" => Err(Fault::EmptyTokenFile),
-        token if fits_a_header(token) => Ok(SecretString::from(token)),
-        _ => Err(Fault::NotAHeader),
+    let bytes = (levels.sources.read)(Path::new(&file.value)).map_err(Fault::Unreadable);
+    let secret = bytes.and_then(|bytes| {
+        token::parse(&bytes).map_err(|error| match error {
+            TokenFileError::Unreadable(error) => Fault::Unreadable(error),
+            TokenFileError::NotText => Fault::NotText,
+            TokenFileError::Empty => Fault::EmptySecretFile { wanted },
+            TokenFileError::NotAHeader => Fault::NotAHeader,
+        })
     });
-    findings.accept("token-file", file, token)
+    findings.accept(setting, file, secret)
 }
 
 /// A secret that is sent in a header. Its value is never reported.
@@ -141,9 +184,4 @@ fn header(
         return None;
     }
     Some(written.means(SecretString::from(written.value.as_str())))
-}
-
-fn fits_a_header(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }

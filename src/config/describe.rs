@@ -37,6 +37,12 @@ impl Lines {
             });
         }
     }
+
+    /// Where a value was written, if there is one of that name.
+    pub(super) fn origin(&self, name: &str) -> Option<&Origin> {
+        let line = self.lines.iter().find(|line| line.name == name);
+        line.map(|line| &line.origin)
+    }
 }
 
 impl fmt::Display for Lines {

@@ -44,28 +44,37 @@ const NOT_OURS: [(&str, &[&str]); 9] = [
 const OWN: &str = "vip-elector";
 
 /// What may stand in it.
-const OWN_OPTIONS: [&str; 23] = [
+const OWN_OPTIONS: &[&str] = &[
     "addr",
+    "ca-file",
+    "ca-path",
     "check-id",
     "check-mode",
+    "client-cert",
+    "client-key",
     "health-command",
     "health-fall",
     "health-interval",
     "health-rise",
     "health-timeout",
     "health-url",
+    "http-auth-file",
     "kernel-lease",
     "liveness-ttl",
     "lock-delay",
     "log-format",
     "log-level",
     "manage-vip",
+    "namespace",
+    "partition",
     "peer-interval",
     "peer-listen",
     "peer-watch",
     "preempt",
     "preempt-delay",
     "priority",
+    "ssl-verify",
+    "tls-server-name",
     "token-file",
     "ttl",
 ];

@@ -79,6 +79,20 @@ impl Levels<'_> {
         chosen
     }
 
+    /// A setting that Consul's own tools read from a variable: flag, then that variable, then the files'
+    /// `vip-elector:` mappings.
+    pub(super) fn consul(
+        &self,
+        typed: Option<Written>,
+        variable: &str,
+        name: &'static str,
+        findings: &mut Findings,
+    ) -> Option<Written> {
+        typed
+            .or_else(|| self.environment(variable))
+            .or_else(|| self.option(None, name, findings))
+    }
+
     /// One of our own options: flag, then the files' `vip-elector:` mappings.
     pub(super) fn option(
         &self,

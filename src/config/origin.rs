@@ -21,6 +21,8 @@ pub enum Origin {
     },
     /// A file as a whole.
     File(PathBuf),
+    /// A file that the service manager has passed, by its name there.
+    Credential(&'static str),
     /// What the kernel says this host is called.
     HostName,
     /// Nobody said anything.
@@ -39,6 +41,7 @@ impl Origin {
             Self::Flag(_)
             | Self::Environment(_)
             | Self::File(_)
+            | Self::Credential(_)
             | Self::HostName
             | Self::Default => self.clone(),
         }
@@ -54,6 +57,7 @@ impl fmt::Display for Origin {
                 write!(f, "{} line {line}, key `{key}`", file.display())
             }
             Self::File(file) => write!(f, "{}", file.display()),
+            Self::Credential(name) => write!(f, "systemd credential {name}"),
             Self::HostName => f.write_str("this host's name"),
             Self::Default => f.write_str("default"),
         }

@@ -165,18 +165,47 @@ pub enum Fault {
     Scheme,
     #[error("has no absolute path; write unix:///path/to/socket")]
     SocketPath,
-    #[error("holds a user or a password; write them into CONSUL_HTTP_AUTH as user:password")]
+    #[error(
+        "holds a user or a password; write user:password into CONSUL_HTTP_AUTH, or into the file of \
+         --http-auth-file"
+    )]
     Credentials,
     #[error("goes on with ? or # after the path; leave that out")]
     UrlTail,
     #[error("cannot be sent in an HTTP header; write one line of printable ASCII")]
     NotAHeader,
-    #[error("is empty; write the token into it")]
-    EmptyTokenFile,
-    #[error("does not hold {kind} that can be read")]
-    NotPem { kind: &'static str },
+    #[error("is empty; write {wanted} into it")]
+    EmptySecretFile { wanted: &'static str },
+    #[error("is no PEM file of {kind}: it has no block {wanted:?}; {hint}")]
+    NotPem {
+        kind: &'static str,
+        wanted: &'static str,
+        hint: &'static str,
+    },
+    #[error("holds a certificate that cannot be read; copy the file anew")]
+    BrokenCertificate,
+    #[error("holds a private key that cannot be read; copy the file anew")]
+    BrokenKey,
+    #[error(
+        "holds an encrypted private key, and nobody is there to type its password; write it \
+         unencrypted, with openssl pkey -in OLD -out NEW"
+    )]
+    EncryptedKey,
+    #[error(
+        "holds a private key that is broken, or of a kind that is not spoken here; make one of RSA \
+         from 2048 bits on, ECDSA P-256 or P-384, or Ed25519"
+    )]
+    KeyKind,
+    #[error("belongs to another key than that of {key}; name the two that belong together")]
+    NotAPair { key: String },
     #[error("is given without {missing}; set both or neither")]
     Partner { missing: &'static str },
+    #[error("holds no certificate; put the CA's there, in PEM")]
+    NoCertificates,
+    #[error(
+        "is no host name; write the one that Consul's certificate carries, like server.dc1.consul"
+    )]
+    ServerName,
 }
 
 /// What is worth a look, and what to do about it.
@@ -213,6 +242,11 @@ pub enum Caution {
     NoKernelLease,
     #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
     Unverified,
+    #[error(
+        "is on the command line, where every user of this host can read it; write it into a file, and \
+         name that with --token-file"
+    )]
+    InProcessList,
     #[error("means nothing without {without}")]
     Idle { without: &'static str },
     #[error(

@@ -36,6 +36,8 @@ pub struct Access {
     pub endpoints: Vec<Endpoint>,
     /// Sent as `X-Consul-Token`.
     pub token: Option<SecretString>,
+    /// The file that the token was read from, if it was: what it holds may change at any time.
+    pub token_file: Option<PathBuf>,
     /// `user[:password]` for HTTP basic authentication.
     pub http_auth: Option<SecretString>,
     /// Used by `https://` endpoints.

@@ -1,44 +1,44 @@
 //! Driver: sends requests, one endpoint after the other, within their time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::consul::access::Access;
 use crate::consul::endpoint::{BuildError, Endpoint};
 use crate::consul::request::{Method, Request};
+use crate::consul::token::Looks;
+use crate::consul::way::Way;
 use crate::consul::{connect, error};
 use crate::election::call::{Failure, FailureKind};
 
 /// No answer that we ask for is larger: a key's value has at most 512 kB, in base64.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// Talks to Consul. Clones share connections, token and the choice of endpoint.
+/// Talks to Consul. Clones share the way there: connections, secrets and the choice of endpoint.
 ///
 /// Endpoints are tried in their order, starting with the one that worked last. A call moves on to
 /// the next only while none could be connected to, so that nothing is ever sent twice; any other
 /// trouble makes the *next* call start elsewhere.
+///
+/// The way may be replaced at any time: calls under way finish on the old one. What Consul denies has not
+/// been carried out, and is sent once more where there is another token by then.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-    /// The one endpoint that this client asks, if it may not ask the others.
-    only: Option<usize>,
+    /// The one endpoint that this client asks, by its label, if it may not ask the others.
+    only: Option<String>,
 }
 
 struct Shared {
-    endpoints: Vec<Endpoint>,
-    preferred: AtomicUsize,
-    token: RwLock<Option<HeaderValue>>,
-    authorization: Option<HeaderValue>,
-    everywhere: Vec<(&'static str, String)>,
+    way: RwLock<Arc<Way>>,
+    looks: Looks,
 }
 
 /// What Consul answered, after [`error::sort`] let it pass.
@@ -55,32 +55,18 @@ impl Client {
     /// # Errors
     /// When the certificates, the token or an endpoint cannot be used.
     pub fn new(access: &Access) -> Result<Self, BuildError> {
-        if access.endpoints.is_empty() {
-            return Err(BuildError::NoEndpoint);
-        }
-        let endpoints = access
-            .endpoints
-            .iter()
-            .map(|address| Endpoint::new(address, &access.tls))
-            .collect::<Result<_, _>>()?;
-        let everywhere = [("ns", &access.namespace), ("partition", &access.partition)]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone().filter(|v| !v.is_empty())?)))
-            .collect();
-        let authorization = access.http_auth.as_ref().map(basic).transpose()?;
-        let shared = Shared {
-            endpoints,
-            preferred: AtomicUsize::new(0),
-            token: RwLock::new(None),
-            authorization,
-            everywhere,
-        };
-        let client = Self {
-            shared: Arc::new(shared),
+        Ok(Self {
+            shared: Arc::new(Shared {
+                way: RwLock::new(Arc::new(Way::prepare(access)?)),
+                looks: Looks::default(),
+            }),
             only: None,
-        };
-        client.set_token(access.token.as_ref())?;
-        Ok(client)
+        })
+    }
+
+    /// Sends later requests on another way.
+    pub fn take(&self, way: Way) {
+        *self.writing() = Arc::new(way);
     }
 
     /// Replaces the token that later requests carry; an empty one is none.
@@ -88,28 +74,52 @@ impl Client {
     /// # Errors
     /// When the token cannot be sent as a header; the old one stays.
     pub fn set_token(&self, token: Option<&SecretString>) -> Result<(), BuildError> {
-        let header = token
-            .map(|token| token.expose_secret().as_bytes())
-            .filter(|token| !token.is_empty())
-            .map(secret_header)
-            .transpose()?;
-        *self
-            .shared
-            .token
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = header;
+        let mut way = self.writing();
+        *way = Arc::new(way.with_token(token)?);
         Ok(())
+    }
+
+    /// Replaces the token if it is still that of `file`, and returns whether it is another one now.
+    pub(super) fn replace_token(
+        &self,
+        file: &Path,
+        token: &SecretString,
+    ) -> Result<bool, BuildError> {
+        let mut way = self.writing();
+        if way.token_file() != Some(file) {
+            return Ok(false);
+        }
+        let next = way.with_token(Some(token))?;
+        let another = !next.has_secrets_of(&way);
+        if another {
+            *way = Arc::new(next);
+        }
+        Ok(another)
+    }
+
+    /// The file that the token is read from.
+    pub(super) fn token_file(&self) -> Option<PathBuf> {
+        self.way().token_file().map(Path::to_owned)
+    }
+
+    /// How to ask for a look at it.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.shared.looks
     }
 
     /// Returns a client for each endpoint, in their order, that asks no other: what one agent knows,
     /// the next does not.
     pub(super) fn each(&self) -> Vec<Self> {
-        (0..self.shared.endpoints.len())
-            .map(|only| Self {
-                shared: Arc::clone(&self.shared),
-                only: Some(only),
-            })
-            .collect()
+        let only = |endpoint: &Endpoint| Self {
+            shared: Arc::clone(&self.shared),
+            only: Some(endpoint.to_string()),
+        };
+        self.way().endpoints().iter().map(only).collect()
+    }
+
+    /// Whether there is still an endpoint that this client may ask.
+    pub(super) fn leads_somewhere(&self) -> bool {
+        self.span(&self.way()).is_some()
     }
 
     /// Sends a request and returns its answer, by `deadline`.
@@ -118,21 +128,49 @@ impl Client {
         request: &Request,
         deadline: Deadline,
     ) -> Result<Reply, Failure> {
-        let endpoints = &self.shared.endpoints;
-        let (first, count) = match self.only {
-            Some(only) => (only, 1),
-            None => (
-                self.shared.preferred.load(Ordering::Relaxed),
-                endpoints.len(),
-            ),
+        let way = self.way();
+        let answer = self.send_on(&way, request, deadline).await;
+        let denied = match &answer {
+            Ok(reply) => reply.denies(),
+            Err(failure) => failure.kind == FailureKind::Denied,
+        };
+        if !denied {
+            return answer;
+        }
+        match self.with_other_secrets(&way, deadline).await {
+            Some(way) => self.send_on(&way, request, deadline).await,
+            None => answer,
+        }
+    }
+
+    /// The way as it is now, if it has other secrets than the one that was denied.
+    async fn with_other_secrets(&self, denied: &Way, deadline: Deadline) -> Option<Arc<Way>> {
+        let now = self.way();
+        if now.has_secrets_of(denied) && now.token_file().is_some() {
+            self.looks().ask(deadline.left()).await;
+        }
+        let now = self.way();
+        (!now.has_secrets_of(denied)).then_some(now)
+    }
+
+    async fn send_on(
+        &self,
+        way: &Way,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Result<Reply, Failure> {
+        let endpoints = way.endpoints();
+        let Some((first, count)) = self.span(way) else {
+            let why = "the agent that was asked before is not configured any more";
+            return Err(error::unavailable(&request.doing, why));
         };
         let mut unreached = Vec::new();
         for tried in 0..count {
             let at = (first + tried) % endpoints.len();
             let share = deadline.left() / u32::try_from(count - tried).unwrap_or(1);
-            match self.attempt(&endpoints[at], request, share, deadline).await {
+            match attempt(way, &endpoints[at], request, share, deadline).await {
                 Ok(reply) => {
-                    self.prefer(first, at);
+                    way.prefer(first, at);
                     return Ok(reply);
                 }
                 Err(Trouble::Unreached(why)) => {
@@ -150,7 +188,7 @@ impl Client {
                         | FailureKind::Denied
                         | FailureKind::Refused => at,
                     };
-                    self.prefer(first, next % endpoints.len());
+                    way.prefer(first, next % endpoints.len());
                     return Err(failure);
                 }
             }
@@ -161,108 +199,43 @@ impl Client {
         ))
     }
 
-    /// Starts later calls at `next`, unless another call has already turned away from `first`.
-    fn prefer(&self, first: usize, next: usize) {
-        let order = Ordering::Relaxed;
-        let _ = self
-            .shared
-            .preferred
-            .compare_exchange(first, next, order, order);
-    }
-
-    async fn attempt(
-        &self,
-        endpoint: &Endpoint,
-        request: &Request,
-        share: Duration,
-        deadline: Deadline,
-    ) -> Result<Reply, Trouble> {
-        let exchange = connect::with_share(share, self.exchange(endpoint, request));
-        match tokio::time::timeout_at(deadline.at, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(Trouble::Failed(error::unavailable(
-                &request.doing,
-                &format!(
-                    "no answer from {endpoint} within {} ms",
-                    deadline.given.as_millis()
-                ),
-            ))),
-        }
-    }
-
-    async fn exchange(&self, endpoint: &Endpoint, request: &Request) -> Result<Reply, Trouble> {
-        let url = request.url(&endpoint.base, &self.shared.everywhere);
-        let builder = match &request.method {
-            Method::Get => endpoint.http.get(url),
-            // Consul 1.20 and later want the type even where the body is empty.
-            Method::Put(body) => endpoint
-                .http
-                .put(url)
-                .header(CONTENT_TYPE, "application/json")
-                .body(body.clone().unwrap_or_default()),
-        };
-        let mut response = builder
-            .headers(self.secrets())
-            .send()
-            .await
-            .map_err(|error| {
-                let why = error::explain(&error);
-                if connect::failed(&error) {
-                    Trouble::Unreached(why)
-                } else {
-                    Trouble::Failed(error::unavailable(
-                        &request.doing,
-                        &format!("{endpoint}: {why}"),
-                    ))
-                }
-            })?;
-
-        let mut body = Vec::new();
-        loop {
-            let chunk = response.chunk().await.map_err(|error| {
-                let why = format!(
-                    "{endpoint} broke off its answer: {}",
-                    error::explain(&error)
-                );
-                Trouble::Failed(error::unavailable(&request.doing, &why))
-            })?;
-            let Some(chunk) = chunk else { break };
-            if body.len() + chunk.len() > MAX_BODY {
-                let why = format!("the answer of {endpoint} is longer than {MAX_BODY} bytes");
-                return Err(Trouble::Failed(error::unavailable(&request.doing, &why)));
+    /// Where to begin among the endpoints, and how many to try.
+    fn span(&self, way: &Way) -> Option<(usize, usize)> {
+        let endpoints = way.endpoints();
+        match &self.only {
+            Some(only) => {
+                let mut labels = endpoints.iter().map(ToString::to_string);
+                Some((labels.position(|label| label == *only)?, 1))
             }
-            body.extend_from_slice(&chunk);
+            None => Some((way.preferred(), endpoints.len())),
         }
-
-        let status = response.status();
-        error::sort(request, status, &body, endpoint).map_err(Trouble::Failed)?;
-        let headers = std::mem::take(response.headers_mut());
-        Ok(Reply {
-            status,
-            headers,
-            body,
-            doing: request.doing.clone(),
-        })
     }
 
-    fn secrets(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let token = self
-            .shared
-            .token
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = token.as_ref() {
-            headers.insert(HeaderName::from_static("x-consul-token"), token.clone());
-        }
-        if let Some(authorization) = &self.shared.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        headers
+    fn way(&self) -> Arc<Way> {
+        Arc::clone(
+            &self
+                .shared
+                .way
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn writing(&self) -> RwLockWriteGuard<'_, Arc<Way>> {
+        self.shared
+            .way
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reply {
+    /// Whether a transaction was rolled back because of the ACL, as far as its words tell: a key's name
+    /// among them may say anything.
+    fn denies(&self) -> bool {
+        self.status == StatusCode::CONFLICT && error::denies(&String::from_utf8_lossy(&self.body))
+    }
+
     /// Reads the body as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
@@ -322,18 +295,79 @@ enum Trouble {
     Failed(Failure),
 }
 
-fn basic(credentials: &SecretString) -> Result<HeaderValue, BuildError> {
-    let mut credentials = credentials.expose_secret().to_owned();
-    if !credentials.contains(':') {
-        credentials.push(':');
+async fn attempt(
+    way: &Way,
+    endpoint: &Endpoint,
+    request: &Request,
+    share: Duration,
+    deadline: Deadline,
+) -> Result<Reply, Trouble> {
+    let exchange = connect::with_share(share, exchange(way, endpoint, request));
+    match tokio::time::timeout_at(deadline.at, exchange).await {
+        Ok(result) => result,
+        Err(_) => Err(Trouble::Failed(error::unavailable(
+            &request.doing,
+            &format!(
+                "no answer from {endpoint} within {} ms",
+                deadline.given.as_millis()
+            ),
+        ))),
     }
-    secret_header(format!("Basic {}", BASE64_STANDARD.encode(credentials)).as_bytes())
 }
 
-fn secret_header(value: &[u8]) -> Result<HeaderValue, BuildError> {
-    let mut header = HeaderValue::from_bytes(value).map_err(BuildError::Token)?;
-    header.set_sensitive(true);
-    Ok(header)
+async fn exchange(way: &Way, endpoint: &Endpoint, request: &Request) -> Result<Reply, Trouble> {
+    let url = request.url(&endpoint.base, way.everywhere());
+    let builder = match &request.method {
+        Method::Get => endpoint.http.get(url),
+        // Consul 1.20 and later want the type even where the body is empty.
+        Method::Put(body) => endpoint
+            .http
+            .put(url)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.clone().unwrap_or_default()),
+    };
+    let mut response = builder
+        .headers(way.headers())
+        .send()
+        .await
+        .map_err(|error| {
+            let why = error::explain(&error, endpoint.shown);
+            if connect::failed(&error) {
+                Trouble::Unreached(why)
+            } else {
+                Trouble::Failed(error::unavailable(
+                    &request.doing,
+                    &format!("{endpoint}: {why}"),
+                ))
+            }
+        })?;
+
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await.map_err(|error| {
+            let why = format!(
+                "{endpoint} broke off its answer: {}",
+                error::explain(&error, endpoint.shown)
+            );
+            Trouble::Failed(error::unavailable(&request.doing, &why))
+        })?;
+        let Some(chunk) = chunk else { break };
+        if body.len() + chunk.len() > MAX_BODY {
+            let why = format!("the answer of {endpoint} is longer than {MAX_BODY} bytes");
+            return Err(Trouble::Failed(error::unavailable(&request.doing, &why)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+
+    let status = response.status();
+    error::sort(request, status, &body, endpoint).map_err(Trouble::Failed)?;
+    let headers = std::mem::take(response.headers_mut());
+    Ok(Reply {
+        status,
+        headers,
+        body,
+        doing: request.doing.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use crate::consul::access::{Endpoint as Address, Tls};
 use crate::consul::connect;
+use crate::consul::error::Shown;
 
 /// How long a pooled connection is silent before the kernel asks whether the other side lives.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -60,6 +61,7 @@ pub enum BuildError {
 /// Where one Consul agent listens, and the connections to it.
 pub(super) struct Endpoint {
     label: String,
+    pub(super) shown: Shown,
     pub(super) base: Url,
     pub(super) http: reqwest::Client,
 }
@@ -99,7 +101,16 @@ impl Endpoint {
             endpoint: label.clone(),
             source,
         })?;
-        Ok(Self { label, base, http })
+        let shown = match tls.identity {
+            Some(_) => Shown::Certificate,
+            None => Shown::Nothing,
+        };
+        Ok(Self {
+            label,
+            shown,
+            base,
+            http,
+        })
     }
 }
 

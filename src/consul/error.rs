@@ -4,12 +4,15 @@
 //! 1.7 to today; through a client agent `rpc error making call: ` stands in front, and a newer Consul
 //! says more behind `Permission denied` and `ACL not found`.
 
+mod tls;
+
 use std::error::Error;
 use std::fmt::Display;
+use std::io;
 
 use reqwest::StatusCode;
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
+pub(super) use self::tls::Shown;
 use crate::consul::request::{Operation, Request};
 use crate::election::call::{Failure, FailureKind};
 
@@ -107,7 +110,7 @@ fn kind_of(operation: Operation, status: StatusCode, body: &[u8]) -> Option<Fail
 /// Consul's words when it does not know the node a session shall belong to.
 pub(super) const NO_NODE: &str = "Missing node registration";
 
-fn denies(words: &str) -> bool {
+pub(super) fn denies(words: &str) -> bool {
     words.contains("Permission denied") || words.contains("ACL not found")
 }
 
@@ -121,6 +124,14 @@ fn hint(
         return Some("this port speaks TLS: write https:// in front of it".to_owned());
     }
     match kind {
+        FailureKind::Denied if status == StatusCode::UNAUTHORIZED => {
+            // Consul itself answers 403.
+            Some(
+                "what stands before consul wants a user and a password that it knows: \
+                 CONSUL_HTTP_AUTH, --http-auth-file"
+                    .to_owned(),
+            )
+        }
         FailureKind::Denied if words.contains("ACL not found") => {
             Some("consul does not know this token: check where it comes from".to_owned())
         }
@@ -223,11 +234,12 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
 }
 
 /// Says what went wrong on the way, as far as the chain of causes tells, and what to do about it.
-pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
+/// What a server refuses depends on what this host has shown of itself.
+pub(super) fn explain(error: &(dyn Error + 'static), shown: Shown) -> String {
     let mut innermost = error;
     loop {
-        if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
-            return explain_tls(tls);
+        if let Some(error) = innermost.downcast_ref::<rustls::Error>() {
+            return tls::explain(error, shown);
         }
         // An `io::Error` hides what it wraps from `source`.
         let wrapped = innermost
@@ -239,65 +251,27 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
         };
         match next {
             Some(cause) => innermost = cause,
-            None => return shorten(innermost.to_string().as_bytes()),
+            None => {
+                let said = shorten(innermost.to_string().as_bytes());
+                let advice = innermost.downcast_ref().and_then(about_socket);
+                return match advice {
+                    Some(advice) => format!("{said}; {advice}"),
+                    None => said,
+                };
+            }
         }
     }
 }
 
-fn explain_tls(error: &rustls::Error) -> String {
-    let advice = if let rustls::Error::InvalidCertificate(why) = error {
-        about_certificate(why)
-    } else if matches!(
-        error,
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
-    ) {
-        Some("this port does not speak TLS: write http:// in front of it")
-    } else if let rustls::Error::AlertReceived(alert) = error {
-        about_alert(*alert)
-    } else {
-        None
-    };
-    match advice {
-        Some(advice) => format!("TLS: {error}; {advice}"),
-        None => format!("TLS: {error}"),
-    }
-}
-
-fn about_certificate(error: &CertificateError) -> Option<&'static str> {
-    if matches!(error, CertificateError::UnknownIssuer) {
-        Some("the CA that signed consul's certificate is not trusted: name it in CONSUL_CACERT")
-    } else if matches!(
-        error,
-        CertificateError::Expired | CertificateError::ExpiredContext { .. }
-    ) {
-        Some("consul's certificate has expired: renew it, or set this host's clock right")
-    } else if matches!(
-        error,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
-    ) {
-        Some("consul's certificate is not valid yet: set this host's clock right")
-    } else if matches!(
-        error,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-    ) {
-        Some("consul's certificate is for another name: set CONSUL_TLS_SERVER_NAME to that")
+/// Connecting to an address has other errors than these two of `connect(2)`.
+fn about_socket(error: &io::Error) -> Option<&'static str> {
+    if error.kind() == io::ErrorKind::NotFound {
+        Some("no socket is there: start consul, or write the path of its unix socket")
+    } else if error.raw_os_error() == Some(nix::libc::EACCES) {
+        Some("this user may not write to the socket: set unix_sockets in the agent's configuration")
     } else {
         None
     }
-}
-
-fn about_alert(alert: AlertDescription) -> Option<&'static str> {
-    matches!(
-        alert,
-        AlertDescription::BadCertificate
-            | AlertDescription::CertificateRequired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::UnknownCA
-    )
-    .then_some(
-        "consul wants a client certificate that it trusts: CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY",
-    )
 }
 
 /// Returns a foreign text as one short line.

@@ -119,7 +119,12 @@ fn log_phase(group: &str, now: Timestamp, before: &Status, after: &Status) {
             let session = before.session.as_ref().map(tracing::field::display);
             let reason = after.ending.as_ref().map(tracing::field::display);
             let lease_ms = millis(lease.left(now));
-            warn!(group, session, reason, lease_ms, "*** LOCK LOST ***");
+            // A lease that ran out says only that no proof came.
+            let trouble = before.trouble.as_ref();
+            let error = trouble
+                .filter(|_| after.ending == Some(Ending::LeaseExpired))
+                .map(|trouble| &trouble.message);
+            warn!(group, session, reason, error, lease_ms, "*** LOCK LOST ***");
         }
         (Phase::Adopting, Phase::Standby) => {
             let session = after.session.as_ref().map(tracing::field::display);

@@ -37,9 +37,9 @@ const TIMER_LATENESS: Duration = Duration::from_millis(50);
 /// The smallest lock-delay with which the kernel's hand alone keeps the promise.
 pub const STRICT_LOCK_DELAY: Duration = Duration::from_millis(2500);
 
-/// For how long a silent leader is waited for at least: a supervisor that starts a killed daemon again
-/// within 200 ms has not caused a failover, because the next process goes on with the session.
-pub const RESTART_ALLOWANCE: Duration = Duration::from_millis(600);
+/// How many heartbeats in a row are missed before a leader may be taken for dead: at the default interval, a
+/// killed daemon that a supervisor starts again within 0.2 s is heard again before that.
+pub const MISSED_HEARTBEATS: u32 = 6;
 
 /// How often the liveness check is passed where the kernel's hand alone would be too late. It may be passed
 /// when three quarters of this are over, and is when the next confirm comes back, a third of a second later
@@ -179,7 +179,7 @@ impl Terms {
     /// may take it for dead, so that the kernel has taken the address off when the lock-delay after
     /// the end of its session is over. A heartbeat goes out before each prolongation.
     pub(super) fn patience(&self, interval: Duration) -> Duration {
-        let few = (interval * 3).max(RESTART_ALLOWANCE);
+        let few = interval * MISSED_HEARTBEATS;
         if !self.keeps(Rule::PatienceOutlastsKernel) {
             return few;
         }

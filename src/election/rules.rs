@@ -44,7 +44,7 @@ pub enum Rule {
     /// when the lock-delay is over. Broken: its liveness check has a shorter TTL.
     LivenessOutlastsKernel,
     /// A leader is silent for long enough before its session is ended that the kernel is done when the
-    /// lock-delay is over. Broken: what a restart takes is enough.
+    /// lock-delay is over. Broken: a few missed heartbeats are enough.
     PatienceOutlastsKernel,
 }
 

@@ -21,7 +21,7 @@ pub(super) trait Ask: Send {
 /// Asks for ever, one try at a time. The interval counts from start to start; a try that takes longer
 /// delays the next.
 pub(super) async fn follow(probe: &Probe, mut asking: impl Ask, report: &watch::Sender<Health>) {
-    let mut rise = Rise::new(probe.fall, probe.rise);
+    let mut rise = Rise::new(probe.fall, probe.rise, report.borrow().clone());
     let mut starts = interval(probe.interval);
     starts.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

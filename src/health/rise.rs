@@ -12,12 +12,12 @@ pub(super) struct Rise {
 }
 
 impl Rise {
-    /// Begins without knowing anything: the first answer is believed at once.
-    pub(super) fn new(fall: u32, rise: u32) -> Self {
+    /// Begins with what is believed already. Where that is nothing, the first answer is believed at once.
+    pub(super) fn new(fall: u32, rise: u32, health: Health) -> Self {
         Self {
             fall,
             rise,
-            health: Health::Unknown,
+            health,
             against: 0,
         }
     }
@@ -54,7 +54,11 @@ mod tests {
 
     /// `answers` and what is believed after each: `+` good, `-` bad.
     fn believed(fall: u32, rise: u32, answers: &str) -> String {
-        let mut counter = Rise::new(fall, rise);
+        believed_after(Health::Unknown, fall, rise, answers)
+    }
+
+    fn believed_after(before: Health, fall: u32, rise: u32, answers: &str) -> String {
+        let mut counter = Rise::new(fall, rise, before);
         let believed = answers.chars().map(|answer| {
             let answer = match answer {
                 '+' => Ok(()),
@@ -95,8 +99,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_believed_before_is_not_given_up_for_one_answer() {
+        assert_eq!(believed_after(Health::Good, 3, 2, "---"), "++-");
+        let bad = Health::Bad("x".to_owned());
+        assert_eq!(believed_after(bad, 3, 2, "++"), "-+");
+    }
+
+    #[test]
     fn the_reason_is_the_last_one_and_says_how_often() {
-        let mut counter = Rise::new(2, 1);
+        let mut counter = Rise::new(2, 1, Health::Unknown);
         let failed = |why: &str| Err(why.to_owned());
         assert_eq!(counter.take(failed("a")), &Health::Bad("a".to_owned()));
         assert_eq!(counter.take(Ok(())), &Health::Good);

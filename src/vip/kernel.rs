@@ -159,6 +159,10 @@ impl Kernel for LinkKernel {
     }
 
     async fn apply(&mut self, step: Step) -> Result<(), String> {
+        if matches!(step, Step::Announce) && self.announcer.is_none() {
+            // It may have been refused for a passing reason.
+            self.prepare(self.link.clone());
+        }
         if matches!(step, Step::Add { .. }) {
             // Before the kernel's answer, which may be lost.
             self.placed = self.link.clone();

@@ -6,8 +6,9 @@
 //! each add and refresh *and after it*: a refresh that was delayed past the lease's end, and that put an
 //! expired address back, is followed by its removal.
 //!
-//! A takeover waits for nothing that it need not: an add and a removal go by the last look, however old.
-//! The kernel refuses an exclusive add of what is there, and a removal of what is not there does nothing. All
+//! A takeover waits for nothing that it need not: an add goes by the last look, however old, and so does the
+//! removal of an address whose lifetime is not over. The kernel refuses an exclusive add of what is there with
+//! this prefix length; what somebody has put there with another one is as if it had come a moment later. All
 //! else needs a look, or the kernel's acknowledgement of a step, since the last wait. That the address is
 //! *off* is never reported without a look that follows its removal.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -108,16 +109,6 @@ pub enum Step {
     Announce,
 }
 
-impl Step {
-    /// Whether it does no harm where the kernel is not as it was.
-    fn is_safe_unseen(self) -> bool {
-        match self {
-            Self::Add { .. } | Self::Remove { .. } => true,
-            Self::Refresh { .. } | Self::Announce => false,
-        }
-    }
-}
-
 /// What the task does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
@@ -176,22 +167,36 @@ impl Reconciler {
         }
     }
 
+    /// Starts over after a wait: what was seen is from before it.
+    pub fn begin(&mut self) {
+        self.fresh = false;
+    }
+
     /// Returns what to do now.
     pub fn next(&mut self, now: Timestamp, order: &VipOrder) -> Next {
         let Some(seen) = self.seen.clone() else {
             return Next::Look;
         };
-        match self.plan(now, order, &seen) {
-            Some(step) if self.fresh || step.is_safe_unseen() => Next::Do(step),
-            None if self.fresh => {
-                self.fresh = false;
-                Next::Rest {
-                    report: self.report(now, order, &seen),
-                    wake_at: self.wake_at(now, order, &seen),
-                }
-            }
-            Some(_) | None => Next::Look,
+        let lasts = self.lasts(now);
+        match (self.fresh, self.plan(now, order, &seen)) {
+            (true, Some(step)) => Next::Do(step),
+            (true, None) => Next::Rest {
+                report: self.report(now, order, &seen),
+                wake_at: self.wake_at(now, order, &seen),
+            },
+            (false, Some(step @ Step::Add { .. })) => Next::Do(step),
+            (false, Some(step @ Step::Remove { .. })) if lasts => Next::Do(step),
+            (false, _) => Next::Look,
         }
+    }
+
+    /// Whether the kernel has certainly not ended our address by itself, so that nobody else's has come in
+    /// its place.
+    fn lasts(&self, now: Timestamp) -> bool {
+        let lasts = |ends: Timestamp| now + REFRESH_AHEAD < ends;
+        self.lent
+            .as_ref()
+            .is_some_and(|lent| lent.ends.is_none_or(lasts))
     }
 
     /// Takes in what the kernel shows.

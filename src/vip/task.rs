@@ -120,6 +120,7 @@ impl Task<'_> {
         link: &Link,
         order: &VipOrder,
     ) -> Option<Timestamp> {
+        self.reconciler.begin();
         for _ in 0..TURNS_PER_PASS {
             match self.reconciler.next(clock.now(), order) {
                 Next::Look => match kernel.observe().await {

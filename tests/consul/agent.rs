@@ -102,7 +102,8 @@ impl Agent {
             .unwrap();
         let log = child.stdout.take().unwrap();
         let address = match config["addresses"]["http"].as_str() {
-            Some(socket) => socket.to_owned(),
+            // The last of several.
+            Some(addresses) => addresses.rsplit(' ').next().unwrap_or_default().to_owned(),
             None => format!("http://127.0.0.1:{}", ports.http()),
         };
         let agent = Self {
@@ -259,7 +260,8 @@ fn consul() -> PathBuf {
     vip_lab::parts::consul().unwrap()
 }
 
-fn merge(into: &mut Value, more: &Value) {
+/// Adds to a configuration, deep.
+pub(crate) fn merge(into: &mut Value, more: &Value) {
     for (name, value) in more.as_object().unwrap() {
         if into[name].is_object() && value.is_object() {
             merge(&mut into[name], value);

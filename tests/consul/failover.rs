@@ -15,7 +15,6 @@ const LOCK_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("a_unix_socket_will_do", a_unix_socket_will_do),
         trial(
             "an_agent_killed_under_a_watch_ends_it",
             an_agent_killed_under_a_watch_ends_it,
@@ -33,21 +32,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_session_stays_with_its_host,
         ),
     ]
-}
-
-async fn a_unix_socket_will_do() {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = format!("unix://{}/consul.sock", directory.path().display());
-    let _agent = Agent::start(
-        "n1",
-        Ports::take(),
-        &json!({ "addresses": { "http": socket } }),
-    );
-    let host = Host::new(&access(&[socket]), "host1", LOCK_DELAY);
-    let session = host.session("one").await;
-    host.lead(&session).await;
-    assert_eq!(host.entry().await.session, Some(session.clone()));
-    host.done(crate::release(session)).await;
 }
 
 async fn an_agent_killed_under_a_watch_ends_it() {

@@ -4,6 +4,7 @@
     reason = "all of this is test code, though not below `#[test]`"
 )]
 
+mod access;
 mod agent;
 mod candidates;
 mod checks;
@@ -12,6 +13,7 @@ mod election;
 mod failover;
 mod liveness;
 mod security;
+mod tokens;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -35,7 +37,9 @@ fn main() -> ExitCode {
         checks::trials(),
         liveness::trials(),
         failover::trials(),
+        access::trials(),
         security::trials(),
+        tokens::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
@@ -184,6 +188,7 @@ pub(crate) fn access(endpoints: &[String]) -> Access {
     Access {
         endpoints: endpoints.iter().map(|url| endpoint(url)).collect(),
         token: None,
+        token_file: None,
         http_auth: None,
         tls: Tls {
             verify: true,

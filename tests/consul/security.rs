@@ -1,27 +1,20 @@
-//! TLS with a private CA and client certificates, and an ACL that denies by default.
+//! An ACL that denies by default.
 
-use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use secrecy::SecretString;
-use serde_json::{Value, json};
-use vip_elector::consul::access::{Access, Identity};
+use serde_json::json;
 use vip_elector::consul::{Client, Terms, WATCH_TIMEOUT};
 use vip_elector::election::call::{Answer, Call, FailureKind, SessionId, Successor};
 
-use crate::agent::{Agent, GENEROUS, Ports, eventually, tls_tool};
+use crate::agent::{Agent, GENEROUS, Ports, eventually};
 use crate::{Host, KEY, access, trial};
 
 const LOCK_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial(
-            "tls_with_a_private_ca_and_a_client_certificate",
-            tls_with_a_private_ca,
-        ),
-        trial("tls_troubles_are_told_apart", tls_troubles_are_told_apart),
         trial("an_acl_denies_and_says_what_is_needed", an_acl_denies),
         trial(
             "the_documented_policy_is_enough",
@@ -32,74 +25,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             an_old_policy_is_enough,
         ),
     ]
-}
-
-async fn tls_with_a_private_ca() {
-    let (agent, pki) = tls_agent();
-    for change in [
-        |_: &mut Access| {},
-        |access: &mut Access| access.tls.server_name = Some("server.dc1.consul".to_owned()),
-        |access: &mut Access| {
-            access.tls.verify = false;
-            access.tls.roots.clear();
-        },
-    ] {
-        let mut access = pki.access(&agent);
-        change(&mut access);
-        let host = Host::new(&access, "host1", LOCK_DELAY);
-        let session = host.session("one").await;
-        host.lead(&session).await;
-        host.done(crate::release(session)).await;
-    }
-}
-
-/// What is wrong, what follows, and what must be said.
-type Case<'a> = (&'a dyn Fn(&mut Access), FailureKind, &'a str);
-
-async fn tls_troubles_are_told_apart() {
-    let (agent, pki) = tls_agent();
-    let unknown_ca = |access: &mut Access| access.tls.roots = vec![pki.other_ca.clone()];
-    let no_identity = |access: &mut Access| access.tls.identity = None;
-    let wrong_name = |access: &mut Access| access.tls.server_name = Some("db.example".to_owned());
-    let plain_to_tls = |access: &mut Access| {
-        access.endpoints =
-            crate::access(&[format!("http://127.0.0.1:{}", agent.ports.https())]).endpoints;
-    };
-    let tls_to_plain = |access: &mut Access| {
-        access.endpoints =
-            crate::access(&[format!("https://127.0.0.1:{}", agent.ports.http())]).endpoints;
-    };
-    let cases: [Case<'_>; 5] = [
-        (
-            &unknown_ca,
-            FailureKind::Unavailable,
-            "name it in CONSUL_CACERT",
-        ),
-        (&no_identity, FailureKind::Unavailable, "CONSUL_CLIENT_CERT"),
-        (
-            &wrong_name,
-            FailureKind::Unavailable,
-            "set CONSUL_TLS_SERVER_NAME",
-        ),
-        (
-            &plain_to_tls,
-            FailureKind::Refused,
-            "write https:// in front of it",
-        ),
-        (
-            &tls_to_plain,
-            FailureKind::Unavailable,
-            "write http:// in front of it",
-        ),
-    ];
-    for (change, kind, says) in cases {
-        let mut access = pki.access(&agent);
-        change(&mut access);
-        let message = Host::new(&access, "host1", LOCK_DELAY)
-            .fails(Call::Read, kind)
-            .await;
-        assert!(message.contains(says), "{message}");
-    }
 }
 
 async fn an_acl_denies() {
@@ -274,7 +199,7 @@ async fn an_old_policy_is_enough() {
 }
 
 /// What an election needs and nothing more.
-fn election_policy() -> String {
+pub(crate) fn election_policy() -> String {
     format!(
         r#"key "{KEY}" {{ policy = "write" }}
            session_prefix "" {{ policy = "write" }}
@@ -284,7 +209,7 @@ fn election_policy() -> String {
 }
 
 /// Makes a policy and a token of it.
-fn token_for(agent: &Agent, root: &str, name: &str, policy: &str) -> String {
+pub(crate) fn token_for(agent: &Agent, root: &str, name: &str, policy: &str) -> String {
     let create = ["acl", "policy", "create", "-name", name, "-rules", policy];
     agent.cli(root, &create).unwrap();
     let create = ["acl", "token", "create", "-policy-name", name];
@@ -297,59 +222,8 @@ fn act_as(host: &Host, token: &str) {
         .unwrap();
 }
 
-/// A private CA, a client certificate of it (SEC1 key), and another CA.
-struct Pki {
-    ca: Vec<u8>,
-    other_ca: Vec<u8>,
-    certificate: Vec<u8>,
-    key: String,
-}
-
-impl Pki {
-    fn access(&self, agent: &Agent) -> Access {
-        let mut access = access(&[format!("https://127.0.0.1:{}", agent.ports.https())]);
-        access.tls.roots = vec![self.ca.clone()];
-        access.tls.identity = Some(Identity {
-            certificate: self.certificate.clone(),
-            key: self.key.clone().into(),
-        });
-        access
-    }
-}
-
-fn tls_agent() -> (Agent, Pki) {
-    let directory = tempfile::tempdir().unwrap();
-    let at = directory.path();
-    tls_tool(at, &["ca", "create"]);
-    tls_tool(at, &["cert", "create", "-server"]);
-    tls_tool(at, &["cert", "create", "-client"]);
-    tls_tool(at, &["ca", "create", "-domain", "other"]);
-    let read = |name: &str| std::fs::read(at.join(name)).unwrap();
-    let pki = Pki {
-        ca: read("consul-agent-ca.pem"),
-        other_ca: read("other-agent-ca.pem"),
-        certificate: read("dc1-client-consul-0.pem"),
-        key: String::from_utf8(read("dc1-client-consul-0-key.pem")).unwrap(),
-    };
-    assert!(
-        pki.key.contains("EC PRIVATE KEY"),
-        "the test wants a SEC1 key"
-    );
-    let agent = Agent::start("n1", Ports::take(), &tls_config(at));
-    (agent, pki)
-}
-
-fn tls_config(at: &Path) -> Value {
-    json!({
-        "verify_incoming": true,
-        "ca_file": at.join("consul-agent-ca.pem"),
-        "cert_file": at.join("dc1-server-consul-0.pem"),
-        "key_file": at.join("dc1-server-consul-0-key.pem"),
-    })
-}
-
 /// Returns an agent that denies by default, and a token that may do everything.
-fn acl_agent() -> (Agent, String) {
+pub(crate) fn acl_agent() -> (Agent, String) {
     let agent = Agent::start(
         "n1",
         Ports::take(),

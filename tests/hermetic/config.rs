@@ -1,6 +1,8 @@
 //! Configuration: what is refused and how, what wins over what, and what is shown.
 
 mod bad_input;
+mod change;
+mod credentials;
 mod drop_in;
 mod duration;
 mod precedence;
@@ -17,8 +19,12 @@ use vip_elector::config::{Config, Problems, Sources, load};
 
 const FILE: &str = "/etc/vip-manager.yml";
 const MINIMAL: &str = "dcs-type: consul\ntrigger-key: service/db/leader\n";
-const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-const PEM_KEY: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+/// A certificate with its key, and others.
+const PEM_CERTIFICATE: &str = include_str!("../pki/client.pem");
+const PEM_KEY: &str = include_str!("../pki/key.pem");
+const PEM_CA: &str = include_str!("../pki/ca.pem");
+const PEM_STRANGER: &str = include_str!("../pki/stranger.pem");
+const PEM_STRANGERS_KEY: &str = include_str!("../pki/key-rsa.pem");
 
 /// A host, described: nothing of the machine that runs the test is looked at.
 struct Host {

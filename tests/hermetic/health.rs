@@ -20,6 +20,7 @@ const GENEROUS: Duration = Duration::from_secs(30);
 
 struct Host {
     health: watch::Receiver<Health>,
+    sources: watch::Sender<Sources>,
     running: JoinHandle<()>,
 }
 
@@ -38,8 +39,13 @@ impl Host {
     fn of(sources: Sources, consul: &Server) -> Self {
         let client = consul.client();
         let (sender, health) = watch::channel(Health::Unknown);
-        let running = tokio::spawn(async move { health::run("g", sources, client, sender).await });
-        Self { health, running }
+        let (sources, followed) = watch::channel(sources);
+        let running = tokio::spawn(async move { health::run("g", followed, client, sender).await });
+        Self {
+            health,
+            sources,
+            running,
+        }
     }
 
     async fn becomes(&mut self, expected: &Health) {
@@ -316,4 +322,22 @@ async fn it_ends_when_nobody_listens() {
         .await
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn another_probe_goes_on_from_what_is_believed() {
+    let (consul, web) = (Server::consul().await, Server::of_one_page().await);
+    let mut host = Host::start(Some(url(&web)), None, &consul);
+    host.is_good().await;
+    // The first answer of another probe would be enough for a host of which nothing is known.
+    let probe = Probe {
+        fall: 3,
+        ..command("exit 7")
+    };
+    let reason = format!("{} exited with status 7, 3 times in a row", probe.what);
+    host.sources
+        .send_modify(|sources| sources.probe = Some(probe));
+    host.is_bad(&reason).await;
+    host.sources.send_modify(|sources| sources.probe = None);
+    host.is_good().await;
 }

@@ -20,10 +20,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 const VIP: &str = "10.77.0.200";
 
 pub(crate) fn run(test: Test) -> Result<(), Failed> {
-    let cluster = Setup::new()
-        .hosts(1)
-        .start()
-        .map_err(|error| chain(&error))?;
+    run_on(Setup::new(), test)
+}
+
+/// Runs a test on one host of a cluster that is not the usual one.
+pub(crate) fn run_on(setup: Setup, test: Test) -> Result<(), Failed> {
+    let cluster = setup.hosts(1).start().map_err(|error| chain(&error))?;
     let host = cluster.host("web1").map_err(|error| chain(&error))?;
     test(&cluster, host).map_err(|error| Failed::from(chain(error.as_ref())))
 }

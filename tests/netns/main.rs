@@ -9,8 +9,10 @@ mod companion;
 mod daemon;
 mod endings;
 mod managed;
+mod reload;
 mod remembered;
 mod takeover;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
+        .chain(tokens::trials())
+        .chain(reload::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)

@@ -104,6 +104,7 @@ impl Agent {
         let access = Access {
             endpoints: vec![Endpoint::Unix(path)],
             token: None,
+            token_file: None,
             http_auth: None,
             tls: Tls {
                 verify: true,

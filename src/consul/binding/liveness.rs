@@ -168,11 +168,14 @@ impl Liveness {
         agent.pass_check(&self.check, deadline.left()).await
     }
 
+    /// The agent that has the check, unless the configuration does not name it any more: then it is to be
+    /// found again, maybe under another address.
     fn agent(&self) -> Option<Client> {
         self.agent
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+            .filter(Client::leads_somewhere)
     }
 
     fn remember(&self, agent: Option<Client>) {

@@ -1,5 +1,4 @@
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -148,11 +147,7 @@ async fn a_dead_endpoint_is_passed_over_within_the_call() {
         entry: None,
     };
     assert_eq!(read(&client, GENEROUS).await.unwrap(), absent);
-    assert_eq!(
-        client.shared.preferred.load(Ordering::Relaxed),
-        1,
-        "stays with what worked"
-    );
+    assert_eq!(client.way().preferred(), 1, "stays with what worked");
 }
 
 /// A connection that never comes up costs its share of the call's time, not all of it. A TLS
@@ -170,7 +165,7 @@ async fn an_endpoint_that_swallows_connections_costs_its_share() {
         started.elapsed() >= Duration::from_secs(2),
         "half the time was its share"
     );
-    assert_eq!(client.shared.preferred.load(Ordering::Relaxed), 1);
+    assert_eq!(client.way().preferred(), 1);
 }
 
 #[tokio::test]

@@ -232,6 +232,7 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
         [
             message(Operation::CreateSession, "create session 'a'", 403, "Permission denied"),
             message(Operation::ReadKey, "read key 'k'", 403, "ACL not found"),
+            message(Operation::ReadKey, "read key 'k'", 401, "Authorization Required"),
             message(
                 Operation::CreateSession,
                 "create session 'a'",
@@ -259,16 +260,12 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
                 &["Permission denied".to_owned()],
             )
             .message,
-            explain_tls(&rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)),
-            explain_tls(&rustls::Error::InvalidCertificate(CertificateError::Expired)),
-            explain_tls(&rustls::Error::InvalidCertificate(CertificateError::NotValidForName)),
-            explain_tls(&rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
-            explain_tls(&rustls::Error::AlertReceived(AlertDescription::BadCertificate)),
         ]
         .join("\n"),
         @r#"
         cannot create session 'a': http://127.0.0.1:8500 answered 403: Permission denied; the token needs session "<this node>" { policy = "write" }
         cannot read key 'k': http://127.0.0.1:8500 answered 403: ACL not found; consul does not know this token: check where it comes from
+        cannot read key 'k': http://127.0.0.1:8500 answered 401: Authorization Required; what stands before consul wants a user and a password that it knows: CONSUL_HTTP_AUTH, --http-auth-file
         cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing check 'vip-http' registration; register the check with this host's agent
         cannot create session 'a': http://127.0.0.1:8500 answered 500: Missing node registration; consul does not know the agent's node yet
         cannot read key 'k': http://127.0.0.1:8500 answered 502: <html> <h1>Bad Gateway</h1>
@@ -276,11 +273,6 @@ fn messages_say_what_we_did_what_came_back_and_what_to_do() {
         cannot ask the agent its name: http://127.0.0.1:8500 answered 404 Not Found; check that a consul agent listens there
         cannot read key 'k': http://127.0.0.1:8500 answered 400: Client sent an HTTP request to an HTTPS server; this port speaks TLS: write https:// in front of it
         cannot acquire the lock: consul rolled it back: Permission denied; the token needs key "<trigger key>" { policy = "write" }
-        TLS: invalid peer certificate: UnknownIssuer; the CA that signed consul's certificate is not trusted: name it in CONSUL_CACERT
-        TLS: invalid peer certificate: Expired; consul's certificate has expired: renew it, or set this host's clock right
-        TLS: invalid peer certificate: NotValidForName; consul's certificate is for another name: set CONSUL_TLS_SERVER_NAME to that
-        TLS: received corrupt message of type InvalidContentType; this port does not speak TLS: write http:// in front of it
-        TLS: received fatal alert: BadCertificate; consul wants a client certificate that it trusts: CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY
         "#
     );
 }
@@ -292,4 +284,40 @@ fn a_foreign_text_becomes_one_short_line() {
     assert_eq!(long.chars().count(), SHOWN + 1);
     assert!(long.ends_with('…'));
     assert_eq!(shorten(b"\xff\xfe"), "\u{fffd}\u{fffd}");
+}
+
+/// Each with what this host had shown.
+#[test]
+fn what_goes_wrong_with_tls_is_said_with_what_to_do() {
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
+    use rustls::{AlertDescription, CertificateError, InvalidMessage as Message};
+    let certificate = |error| (InvalidCertificate(error), Shown::Nothing);
+    let alert = |alert, shown| (AlertReceived(alert), shown);
+    let said = [
+        certificate(CertificateError::UnknownIssuer),
+        certificate(CertificateError::BadSignature),
+        certificate(CertificateError::Expired),
+        certificate(CertificateError::NotValidYet),
+        certificate(CertificateError::NotValidForName),
+        certificate(CertificateError::Revoked),
+        (InvalidMessage(Message::InvalidContentType), Shown::Nothing),
+        alert(AlertDescription::BadCertificate, Shown::Nothing),
+        alert(AlertDescription::BadCertificate, Shown::Certificate),
+        alert(AlertDescription::CertificateExpired, Shown::Certificate),
+        alert(AlertDescription::InternalError, Shown::Nothing),
+    ]
+    .map(|(error, shown)| tls::explain(&error, shown));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    TLS: invalid peer certificate: UnknownIssuer; the CA that signed consul's certificate is not trusted: name it with --ca-file (CONSUL_CACERT)
+    TLS: invalid peer certificate: BadSignature; the CA that signed consul's certificate is not trusted: name it with --ca-file (CONSUL_CACERT)
+    TLS: invalid peer certificate: Expired; consul's certificate has expired: renew it, or set this host's clock right
+    TLS: invalid peer certificate: NotValidYet; consul's certificate is not valid yet: set this host's clock right
+    TLS: invalid peer certificate: NotValidForName; consul's certificate is for another name: give that one with --tls-server-name (CONSUL_TLS_SERVER_NAME)
+    TLS: invalid peer certificate: Revoked
+    TLS: received corrupt message of type InvalidContentType; this port does not speak TLS: write http:// in front of it, and leave CONSUL_HTTP_SSL out
+    TLS: received fatal alert: BadCertificate; consul wants a client certificate: give one with --client-cert (CONSUL_CLIENT_CERT) and --client-key (CONSUL_CLIENT_KEY)
+    TLS: received fatal alert: BadCertificate; consul does not take this host's client certificate: it must be of a CA that consul trusts, and must not have expired (--client-cert, CONSUL_CLIENT_CERT)
+    TLS: received fatal alert: CertificateExpired; this host's client certificate has expired: renew it, or set the clock of consul's host right
+    TLS: received fatal alert: InternalError
+    ");
 }

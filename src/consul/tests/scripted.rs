@@ -15,6 +15,7 @@ pub(in crate::consul) fn access(endpoints: &[String]) -> Access {
             .map(|url| Endpoint::Http(url.parse().unwrap()))
             .collect(),
         token: None,
+        token_file: None,
         http_auth: None,
         tls: Tls {
             verify: true,

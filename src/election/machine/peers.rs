@@ -4,8 +4,8 @@
 //! of: a wrong guess costs a failover, and never a second holder. It is made where
 //!
 //! - this leader was heard in this tenure, so that a way that never led here proves nothing;
-//! - it has been silent for three intervals, for as long as a supervisor may take to start it again, and
-//!   for long enough that the kernel has taken its address off when the lock-delay is over ([`Terms::patience`](crate::election::lease::Terms));
+//! - it has missed several heartbeats in a row, as many as a supervisor may take to start it again, and it
+//!   has been silent for long enough that the kernel has taken its address off when the lock-delay is over ([`Terms::patience`](crate::election::lease::Terms));
 //! - this process itself was there all the time;
 //! - no other candidate that answers hears it; and
 //! - Consul has shown it as the leader in this silence, by a consistent read: who is cut off from Consul is

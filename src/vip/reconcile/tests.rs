@@ -23,7 +23,8 @@ struct World {
     link: Option<LinkSeen>,
     /// When the kernel at the latest removes our address.
     ours_until: Option<Timestamp>,
-    foreign: bool,
+    /// Somebody else's, with this prefix length.
+    foreign: Option<u8>,
     refuses: bool,
     /// By how much it wakes up late.
     late: Duration,
@@ -44,7 +45,7 @@ impl World {
             },
             link: UP,
             ours_until: None,
-            foreign: false,
+            foreign: None,
             refuses: false,
             late: Duration::ZERO,
             steps: Vec::new(),
@@ -67,16 +68,20 @@ impl World {
         self.settle();
     }
 
-    fn seen(&mut self) -> Observed {
+    fn seen_ours(&mut self) -> Option<VipSeen> {
         if self.ours_until.is_some_and(|until| until <= self.now) {
             self.ours_until = None;
         }
-        let ours = self.ours_until.map(|_| VipSeen {
+        self.ours_until.map(|_| VipSeen {
             prefix: 32,
             ours: true,
-        });
-        let foreign = self.foreign.then_some(VipSeen {
-            prefix: 24,
+        })
+    }
+
+    fn seen(&mut self) -> Observed {
+        let ours = self.seen_ours();
+        let foreign = self.foreign.map(|prefix| VipSeen {
+            prefix,
             ours: false,
         });
         Observed {
@@ -88,6 +93,7 @@ impl World {
 
     /// What the task does in one pass.
     fn settle(&mut self) {
+        self.reconciler.begin();
         for _ in 0..20 {
             match self.reconciler.next(self.now, &self.order) {
                 Next::Look => {
@@ -113,10 +119,13 @@ impl World {
     fn carry_out(&mut self, step: Step) -> Result<(), String> {
         match step {
             Step::Add { .. } if self.refuses => return Err("no".to_owned()),
+            Step::Add { prefix, .. } if self.foreign == Some(prefix) => {
+                return Err("it is there".to_owned());
+            }
             Step::Add { lifetime, .. } | Step::Refresh { lifetime, .. } => {
                 let adds = matches!(step, Step::Add { .. });
                 assert!(
-                    !(adds && self.foreign),
+                    !adds || self.foreign.is_none(),
                     "somebody else's address is never touched"
                 );
                 let KernelLifetime::Seconds(seconds) = lifetime else {
@@ -127,7 +136,11 @@ impl World {
                 self.ours_until = Some(self.now + lifetime + KERNEL_LATENESS);
             }
             Step::Remove { prefix } => {
-                assert_eq!(prefix, 32, "somebody else's address is never touched");
+                let theirs = self.foreign == Some(prefix) && self.seen_ours().is_none();
+                assert!(
+                    prefix == 32 && !theirs,
+                    "somebody else's address is never touched"
+                );
                 self.ours_until = None;
             }
             Step::Announce => assert!(self.ours_until.is_some(), "announced and not there"),
@@ -370,7 +383,7 @@ fn what_blocks_the_address_is_reported_and_ours_taken_off() {
     world.link = None;
     assert_eq!(world.report().blocker, Some(Blocker::InterfaceMissing));
     world.link = UP;
-    world.foreign = true;
+    world.foreign = Some(24);
     world.settle();
     assert_eq!(world.report().blocker, Some(Blocker::Foreign));
 }
@@ -379,7 +392,7 @@ fn what_blocks_the_address_is_reported_and_ours_taken_off() {
 fn a_copy_by_somebody_else_is_no_reason_to_let_another_host_have_it_too() {
     let mut world = World::new();
     world.hold(strict());
-    world.foreign = true;
+    world.foreign = Some(24);
     world.settle();
     assert!(world.report().held && world.report().blocker.is_none());
     // Somebody has replaced ours.
@@ -453,10 +466,23 @@ fn a_takeover_waits_for_no_look_and_what_is_off_is_looked_at() {
 fn an_add_where_the_kernel_is_not_as_it_was_is_followed_by_a_look() {
     let mut world = World::new();
     world.settle();
-    world.foreign = true;
-    world.refuses = true;
+    world.foreign = Some(32);
     world.hold(strict());
     assert_eq!(world.steps.len(), 1);
+    assert_eq!(world.report().blocker, Some(Blocker::Foreign));
+}
+
+#[test]
+fn what_has_come_in_the_place_of_an_address_that_ran_out_is_left_alone() {
+    let mut world = World::new();
+    let lease = world.hold(strict());
+    world.steps.clear();
+    // Frozen past the lifetime and the lease, while somebody adds the address by hand.
+    world.now = lease.end() + ms(1);
+    world.ours_until = None;
+    world.foreign = Some(32);
+    world.settle();
+    assert_eq!(world.steps, []);
     assert_eq!(world.report().blocker, Some(Blocker::Foreign));
 }
 
@@ -468,7 +494,7 @@ enum Happening {
     Freeze(u16),
     Removed,
     Link(bool),
-    Foreign(bool),
+    Foreign(Option<u8>),
     Refuse(bool),
 }
 
@@ -480,7 +506,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         1 => (0u16..20_000).prop_map(Happening::Freeze),
         1 => Just(Happening::Removed),
         1 => any::<bool>().prop_map(Happening::Link),
-        1 => any::<bool>().prop_map(Happening::Foreign),
+        1 => prop_oneof![Just(None), Just(Some(24)), Just(Some(32))].prop_map(Happening::Foreign),
         1 => any::<bool>().prop_map(Happening::Refuse),
     ];
     prop::collection::vec(happening, 1..100)
@@ -510,7 +536,7 @@ proptest! {
                 Happening::Freeze(millis) => world.now = world.now + ms(u64::from(millis)),
                 Happening::Removed => world.ours_until = None,
                 Happening::Link(up) => world.link = UP.filter(|_| up),
-                Happening::Foreign(foreign) => world.foreign = foreign,
+                Happening::Foreign(prefix) => world.foreign = prefix,
                 Happening::Refuse(refuses) => world.refuses = refuses,
             }
             if let Some(until) = world.ours_until {

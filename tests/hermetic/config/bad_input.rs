@@ -1,6 +1,8 @@
 //! Every kind of bad input and the message it gets, one snapshot each.
 
-use super::{FILE, Host, MINIMAL};
+mod access;
+
+use super::{Host, MINIMAL};
 
 const MANAGED: &str = "ip: 192.168.227.200\nnetmask: 24\ninterface: bond0\n";
 
@@ -42,6 +44,7 @@ fn cases() -> Vec<(&'static str, Host)> {
     cases.extend(takeover());
     cases.extend(endpoints());
     cases.extend(secrets());
+    cases.extend(access::cases());
     cases
 }
 
@@ -335,7 +338,6 @@ fn endpoints() -> Vec<(&'static str, Host)> {
 
 fn secrets() -> Vec<(&'static str, Host)> {
     let with = |name: &str, value: &str| Host::minimal("").variable(name, value);
-    let certificate = super::PEM_CERTIFICATE;
     vec![
         (
             "token_file_missing",
@@ -360,37 +362,6 @@ fn secrets() -> Vec<(&'static str, Host)> {
                 "trigger-key: a\nconsul-token: hunter2\n",
                 "trigger-key: b\nconsul-token: hunter3\n",
             ),
-        ),
-        ("ca_cert_missing", with("CONSUL_CACERT", "/etc/none.pem")),
-        ("ca_cert_not_pem", with("CONSUL_CACERT", FILE)),
-        (
-            "ca_cert_broken_pem",
-            with("CONSUL_CACERT", "/c").file("/c", certificate.replace("AAAA", "A*A")),
-        ),
-        ("ca_path_missing", with("CONSUL_CAPATH", "/etc/none")),
-        (
-            "ca_path_without_certificates",
-            with("CONSUL_CAPATH", "/ca").file("/ca/README", "none"),
-        ),
-        (
-            "client_cert_without_key",
-            with("CONSUL_CLIENT_CERT", "/c").file("/c", certificate),
-        ),
-        (
-            "client_key_without_cert",
-            with("CONSUL_CLIENT_KEY", "/k").file("/k", super::PEM_KEY),
-        ),
-        (
-            "client_key_is_a_certificate",
-            with("CONSUL_CLIENT_CERT", "/c")
-                .variable("CONSUL_CLIENT_KEY", "/c")
-                .file("/c", certificate),
-        ),
-        (
-            "client_cert_missing",
-            with("CONSUL_CLIENT_CERT", "/none")
-                .variable("CONSUL_CLIENT_KEY", "/k")
-                .file("/k", super::PEM_KEY),
         ),
     ]
 }

@@ -51,7 +51,7 @@ fn the_address() {
 
 #[test]
 fn the_token() {
-    let layers: [Layer; 7] = [
+    let layers: [Layer; 8] = [
         ("flag", |host| host.argument("--token=flag")),
         ("flag-file", |host| host.argument("--token-file=/flag")),
         ("variable", |host| {
@@ -73,12 +73,17 @@ fn the_token() {
                 format!("{}consul-token: key\n", super::MINIMAL),
             )
         }),
+        ("credential", |host| {
+            host.file(super::FILE, super::MINIMAL)
+                .variable("CREDENTIALS_DIRECTORY", "/run/c")
+        }),
     ];
     for (number, (winner, _)) in layers.iter().enumerate() {
         let base = Host::minimal("")
             .file("/flag", "flag-file\n")
             .file("/variable", " variable-file ")
-            .file("/own", "own-file");
+            .file("/own", "own-file")
+            .file("/run/c/consul-token", "credential\n");
         let host = layers[number..]
             .iter()
             .rev()
@@ -86,6 +91,11 @@ fn the_token() {
         let token = host.good().access.token.unwrap();
         assert_eq!(token.expose_secret(), *winner);
     }
+    let shown = warnings(&Host::minimal("").argument("--token=flag").good());
+    assert!(
+        shown.contains("every user of this host can read it"),
+        "{shown}"
+    );
     assert!(Host::minimal("").good().access.token.is_none());
 }
 

@@ -6,8 +6,8 @@ const MARK: &str = "s3cr3t-mark";
 
 fn hosts() -> Vec<Host> {
     let key = PEM_KEY.replace(
-        "PRIVATE KEY-----\nAAAA",
-        &format!("PRIVATE KEY-----\nAAAA\n# {MARK}"),
+        "-----BEGIN PRIVATE KEY-----",
+        &format!("# {MARK}\n-----BEGIN PRIVATE KEY-----"),
     );
     vec![
         Host::minimal("").argument(format!("--token={MARK}")),
@@ -18,11 +18,18 @@ fn hosts() -> Vec<Host> {
         Host::minimal("")
             .variable("CONSUL_HTTP_TOKEN_FILE", "/t")
             .file("/t", MARK),
+        Host::minimal("")
+            .variable("CREDENTIALS_DIRECTORY", "/c")
+            .file("/c/consul-token", MARK),
         Host::minimal("").variable("VIP_CONSUL_TOKEN", MARK),
         Host::minimal(&format!("consul-token: {MARK}\n")),
         Host::minimal(&format!("consul_token: {MARK}\n")),
         Host::minimal(&format!("etcd-password: {MARK}\netcd_password: {MARK}\n")),
         Host::minimal("").variable("CONSUL_HTTP_AUTH", &format!("user:{MARK}")),
+        Host::minimal("")
+            .argument("--http-auth-file=/a")
+            .file("/a", format!("user:{MARK}")),
+        Host::minimal("vip-elector: {http-auth-file: /a}\n").file("/a", format!("user:{MARK}")),
         Host::minimal("")
             .file("/cert", PEM_CERTIFICATE)
             .file("/key", key)
@@ -33,6 +40,17 @@ fn hosts() -> Vec<Host> {
         Host::minimal("")
             .argument("--token-file=/t")
             .file("/t", format!("{MARK}\n{MARK}\n")),
+        Host::minimal("").variable("CONSUL_HTTP_AUTH", &format!("user:{MARK}\n")),
+        Host::minimal("")
+            .argument("--http-auth-file=/a")
+            .file("/a", format!("user:{MARK}\nuser:{MARK}\n")),
+        Host::minimal("").argument("--client-key=/key").file(
+            "/key",
+            format!("{MARK}\n-----BEGIN PRIVATE KEY-----\n{MARK}\n"),
+        ),
+        Host::minimal("")
+            .argument("--client-key=/key")
+            .file("/key", MARK),
         Host::minimal(&format!("consul-token: [{MARK}]\n")),
         Host::minimal(&format!("consul-token: {{{MARK}: 1}}\n")),
         Host::minimal(&format!("consul-token: {MARK}\nconsul_token: {MARK}2\n")),

@@ -130,6 +130,7 @@ impl Server {
         Client::new(&Access {
             endpoints: vec![Endpoint::Http(url.parse().unwrap())],
             token: None,
+            token_file: None,
             http_auth: None,
             tls: Tls {
                 verify: true,

@@ -4,7 +4,7 @@ mod table;
 mod view;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use vip_lab::cluster::{Cluster, Fault, LOCAL_URL, Program, SETTLE_LIMIT, Setup};
@@ -13,6 +13,9 @@ use vip_lab::sandbox::Sandbox;
 
 use crate::screen::Screen;
 use view::View;
+
+/// Who has ended a silent leader's session, or lost its own, suspects nobody for ten seconds.
+const APART: Duration = Duration::from_secs(11);
 
 /// Whether the cluster stays after the last fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,9 +64,15 @@ fn drills(cluster: &mut Cluster, screen: Screen, view: &View) -> anyhow::Result<
         .settle(SETTLE_LIMIT)
         .with_context(|| cluster.logs())?;
     let mut outcomes = Vec::new();
+    // When the lock last went without being handed over.
+    let mut last_loss = None;
     for (number, fault) in Fault::ALL.into_iter().enumerate() {
         view.catch_up();
         screen.title(&format!("{} of {}: {fault}", number + 1, Fault::ALL.len()));
+        if fault.is_silent() {
+            keep_apart(screen, last_loss);
+        }
+        let start = Instant::now();
         let outcome = drill::run(cluster, fault, &leader, |step| {
             view.catch_up();
             tell(screen, fault, &step);
@@ -74,6 +83,15 @@ fn drills(cluster: &mut Cluster, screen: Screen, view: &View) -> anyhow::Result<
             .as_ref()
             .map(String::clone)
             .map_err(ToString::to_string);
+        if !fault.is_handed_over() {
+            last_loss = Some(
+                start
+                    + outcome
+                        .after
+                        .as_ref()
+                        .map_or(Duration::ZERO, |(_, took)| *took),
+            );
+        }
         outcomes.push(outcome);
         match settled {
             Ok(next) => leader = next,
@@ -88,6 +106,21 @@ fn drills(cluster: &mut Cluster, screen: Screen, view: &View) -> anyhow::Result<
     }
     view.catch_up();
     Ok(outcomes)
+}
+
+/// Each fault by itself: the one before would make a silent leader's failover slower.
+fn keep_apart(screen: Screen, last_loss: Option<Instant>) {
+    let Some(last_loss) = last_loss else {
+        return;
+    };
+    let left = (last_loss + APART).saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        screen.note(&format!(
+            "a pause of {:.0} s: after a failover, silence is not taken for death for a while",
+            left.as_secs_f64()
+        ));
+        std::thread::sleep(left);
+    }
 }
 
 fn tell(screen: Screen, fault: Fault, step: &Step<'_>) {

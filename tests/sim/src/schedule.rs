@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
-use vip_elector::election::lease::{KERNEL_LATENESS, RESTART_ALLOWANCE};
+use vip_elector::election::lease::{KERNEL_LATENESS, MISSED_HEARTBEATS};
 use vip_elector::election::status::Feature;
 
 use crate::fault::{Fault, Record};
@@ -123,8 +123,8 @@ impl Schedule {
         plan.liveness_ttl.map(|ttl| ttl.max(plan::LIVENESS_TTL))
     }
 
-    /// Returns how long a host's daemon may be silent until its session ends, where other hosts notice: three
-    /// heartbeats, a restart, or what its kernel needs, and a question with its answer.
+    /// Returns how long a host's daemon may be silent until its session ends, where other hosts notice: as many
+    /// heartbeats as may be missed, or what its kernel needs, and a question with its answer.
     pub fn watched_silence(&self, host: usize) -> Option<Duration> {
         let plan = self.hosts.get(host)?;
         if matches!(plan.denied, Some(Feature::Candidates | Feature::PeerWatch)) {
@@ -133,7 +133,7 @@ impl Schedule {
         let interval = plan.peer_interval?;
         // Below the strict lock-delay the kernel is given one second.
         let kernel = Duration::from_secs(1) + KERNEL_LATENESS + interval;
-        let few = (3 * interval).max(RESTART_ALLOWANCE);
+        let few = interval * MISSED_HEARTBEATS;
         let patience = few.max(kernel.saturating_sub(plan.lock_delay));
         Some(patience + 2 * interval)
     }

@@ -227,5 +227,6 @@ fn silence_is_waited_out_for_a_restart_and_for_the_kernel() {
             "{lock_delay} ms"
         );
     }
-    assert_eq!(Terms::managed(D, T).patience(ms(500)), ms(1_500));
+    assert_eq!(Terms::managed(D, T).patience(ms(50)), ms(300));
+    assert_eq!(Terms::managed(D, T).patience(ms(500)), ms(3_000));
 }

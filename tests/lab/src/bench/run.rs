@@ -9,7 +9,7 @@ use vip_lab::witness::{Answer, measure};
 use super::fault::{Fault, RaftLeader};
 use super::record::{LEAD, Run, Silence, Stretch, milliseconds};
 
-/// How long nothing is done after a run: a program that has just started is to be as ready as it gets,
+/// How long nothing is done before and after a run: a program that has just started is to be as ready as it gets,
 /// and an overlap that comes late is to be seen.
 const CALM: Duration = Duration::from_secs(1);
 /// How long an answer may take.
@@ -84,7 +84,9 @@ fn make_way(cluster: &mut Cluster, wanted: RaftLeader, leader: &str) -> Result<S
     for host in &stopped {
         cluster.start_daemon(host)?;
     }
-    Ok(cluster.settle(SETTLE_LIMIT)?)
+    let leader = cluster.settle(SETTLE_LIMIT)?;
+    std::thread::sleep(CALM);
+    Ok(leader)
 }
 
 fn inject(cluster: &mut Cluster, fault: Fault, host: &str) -> Result<(), Error> {

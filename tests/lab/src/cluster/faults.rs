@@ -48,6 +48,22 @@ impl Fault {
         Self::Freeze,
     ];
 
+    /// Returns whether the leader gives the lock to the next one itself.
+    pub fn is_handed_over(self) -> bool {
+        match self {
+            Self::Stop | Self::Switchover | Self::LocalHealth => true,
+            Self::CheckFailure | Self::Kill | Self::Crash | Self::Partition | Self::Freeze => false,
+        }
+    }
+
+    /// Returns whether the leader says nothing any more.
+    pub fn is_silent(self) -> bool {
+        match self {
+            Self::Stop | Self::Switchover | Self::LocalHealth | Self::CheckFailure => false,
+            Self::Kill | Self::Crash | Self::Partition | Self::Freeze => true,
+        }
+    }
+
     /// Returns how long the takeover may take, with the daemon's default times (TTL 10 s, which
     /// Consul may stretch to twice that, and lock-delay 3 s).
     pub fn limit(self) -> Duration {

@@ -68,6 +68,7 @@ impl World<'_> {
                 task.using = task.order;
                 (task.news, task.changed) = (false, false);
                 task.turns = 0;
+                task.reconciler.begin();
             }
             Stage::Looking(seen) => task.reconciler.looked(seen),
             Stage::Acting(step, result) => {
