@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::consul::access::Access;
@@ -123,11 +124,12 @@ fn token_header(token: Option<&SecretString>) -> Result<Option<HeaderValue>, Bui
 }
 
 fn basic(credentials: &SecretString) -> Result<HeaderValue, BuildError> {
-    let mut credentials = credentials.expose_secret().to_owned();
-    if !credentials.contains(':') {
-        credentials.push(':');
-    }
-    secret_header(format!("Basic {}", BASE64_STANDARD.encode(credentials)).as_bytes())
+    let credentials = credentials.expose_secret();
+    let colon = if credentials.contains(':') { "" } else { ":" };
+    let credentials = Zeroizing::new(format!("{credentials}{colon}"));
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(credentials.as_bytes()));
+    let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
+    secret_header(value.as_bytes())
 }
 
 fn secret_header(value: &[u8]) -> Result<HeaderValue, BuildError> {
