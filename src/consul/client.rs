@@ -69,16 +69,6 @@ impl Client {
         *self.writing() = Arc::new(way);
     }
 
-    /// Replaces the token that later requests carry; an empty one is none.
-    ///
-    /// # Errors
-    /// When the token cannot be sent as a header; the old one stays.
-    pub fn set_token(&self, token: Option<&SecretString>) -> Result<(), BuildError> {
-        let mut way = self.writing();
-        *way = Arc::new(way.with_token(token)?);
-        Ok(())
-    }
-
     /// Replaces the token if it is still that of `file`, and returns whether it is another one now.
     pub(super) fn replace_token(
         &self,
@@ -89,7 +79,7 @@ impl Client {
         if way.token_file() != Some(file) {
             return Ok(false);
         }
-        let next = way.with_token(Some(token))?;
+        let next = way.with_token(token)?;
         let another = !next.has_secrets_of(&way);
         if another {
             *way = Arc::new(next);

@@ -61,9 +61,9 @@ impl Way {
     }
 
     /// The same way with another token; an empty one is none.
-    pub(super) fn with_token(&self, token: Option<&SecretString>) -> Result<Self, BuildError> {
+    pub(super) fn with_token(&self, token: &SecretString) -> Result<Self, BuildError> {
         Ok(Self {
-            token: token_header(token)?,
+            token: token_header(Some(token))?,
             ..self.clone()
         })
     }

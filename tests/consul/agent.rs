@@ -70,6 +70,16 @@ impl Agent {
         Self::start("n1", Ports::take(), &json!({}))
     }
 
+    /// Starts an agent without a server, called "here", beside `server`.
+    pub(crate) fn client_of(server: &Self, ports: Ports, more: &Value) -> Self {
+        let mut config = json!({
+            "server": false, "retry_join": [format!("127.0.0.1:{}", server.ports.lan())],
+            "retry_interval": "1s",
+        });
+        merge(&mut config, more);
+        Self::start("here", ports, &config)
+    }
+
     /// Starts an agent with more configuration than the usual one.
     pub(crate) fn start(node: &str, ports: Ports, more: &Value) -> Self {
         let directory = tempfile::tempdir().unwrap();

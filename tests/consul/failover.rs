@@ -89,14 +89,7 @@ async fn a_dead_first_endpoint_is_passed_over() {
 /// A session that is made through another host's agent must not depend on that host's health.
 async fn a_session_stays_with_its_host() {
     let server = Agent::server();
-    let join = format!("127.0.0.1:{}", server.ports.lan());
-    let here = Agent::start(
-        "here",
-        Ports::take(),
-        &json!({
-            "server": false, "retry_join": [join], "retry_interval": "1s",
-        }),
-    );
+    let here = Agent::client_of(&server, Ports::take(), &json!({}));
     let access = access(&[here.url(), server.url()]);
     let host = Host::new(&access, "host1", LOCK_DELAY);
     let session = host.session("one").await;

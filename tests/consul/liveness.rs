@@ -231,14 +231,7 @@ async fn session(host: &Host, name: &str) -> SessionId {
 
 /// Starts an agent without a server, which keeps its name, its place and its memory.
 fn client(server: &Agent, ports: Ports, data: &Path) -> Agent {
-    Agent::start(
-        "here",
-        ports,
-        &json!({
-            "server": false, "retry_join": [format!("127.0.0.1:{}", server.ports.lan())],
-            "retry_interval": "1s", "data_dir": data,
-        }),
-    )
+    Agent::client_of(server, ports, &json!({ "data_dir": data }))
 }
 
 fn node(agent: &Agent, session: &SessionId) -> Value {

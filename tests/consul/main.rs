@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use vip_elector::consul::access::{Access, Endpoint, Tls};
+use vip_elector::consul::access::{Access, Endpoint};
 use vip_elector::consul::{Binding, Client, Terms};
 use vip_elector::election::call::{Answer, Call, Entry, Failure, FailureKind, KeyRead, SessionId};
 use vip_lab::parts::Part;
@@ -190,20 +190,7 @@ pub(crate) fn terms(value: &str, lock_delay: Duration) -> Terms {
 }
 
 pub(crate) fn access(endpoints: &[String]) -> Access {
-    Access {
-        endpoints: endpoints.iter().map(|url| endpoint(url)).collect(),
-        token: None,
-        token_file: None,
-        http_auth: None,
-        tls: Tls {
-            verify: true,
-            roots: Vec::new(),
-            identity: None,
-            server_name: None,
-        },
-        namespace: None,
-        partition: None,
-    }
+    Access::plain(endpoints.iter().map(|url| endpoint(url)).collect())
 }
 
 fn endpoint(url: &str) -> Endpoint {

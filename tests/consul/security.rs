@@ -5,7 +5,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use secrecy::SecretString;
 use serde_json::json;
-use vip_elector::consul::{Client, Terms, WATCH_TIMEOUT};
+use vip_elector::consul::{Client, Terms, WATCH_TIMEOUT, Way};
 use vip_elector::election::call::{Answer, Call, FailureKind, SessionId, Successor};
 
 use crate::agent::{Agent, GENEROUS, Ports, eventually};
@@ -93,7 +93,7 @@ async fn the_documented_policy_is_enough() {
     let access = access(&[agent.url()]);
     let host = Host::with_check(&access, "host1", LOCK_DELAY, Some("vip-http"));
     host.fails(Call::Read, FailureKind::Denied).await;
-    act_as(&host, &token);
+    act_as(&host, &agent, &token);
 
     let session = host.session("one").await;
     assert_eq!(host.find("one").await, Some(session.clone()));
@@ -128,12 +128,12 @@ async fn an_old_policy_is_enough() {
     let host = Host::of(&access(&[agent.url()]), terms);
 
     // What a newer policy allowed once is there, and must not be touched with the old one.
-    act_as(&host, &new);
+    act_as(&host, &agent, &new);
     host.done(Call::RegisterService { leads: false }).await;
     let session = host.session("one").await;
     host.lead(&session).await;
     host.done(Call::Register(session.clone())).await;
-    act_as(&host, &old);
+    act_as(&host, &agent, &old);
     let register = Call::Register(session.clone());
     let hand_over = Call::HandOver {
         session: session.clone(),
@@ -170,18 +170,18 @@ async fn an_old_policy_is_enough() {
         Ok(Answer::Group(read)) => assert_eq!(read.candidates, []),
         other => assert_eq!(other.unwrap_err().kind, FailureKind::Denied),
     }
-    act_as(&host, "");
+    act_as(&host, &agent, "");
     let message = host
         .fails(Call::Depose(session.clone()), FailureKind::Denied)
         .await;
     assert!(message.contains(r#"needs session_prefix """#), "{message}");
 
-    act_as(&host, &old);
+    act_as(&host, &agent, &old);
     assert_eq!(host.entry().await.session, Some(session.clone()));
     host.done(crate::release(session.clone())).await;
     host.lead(&session).await;
 
-    act_as(&host, &new);
+    act_as(&host, &agent, &new);
     match host.call(watch).await {
         Ok(Answer::Group(read)) => assert_eq!(read.candidates.len(), 1),
         other => panic!("{other:?}"),
@@ -217,10 +217,10 @@ pub(crate) fn token_for(agent: &Agent, root: &str, name: &str, policy: &str) -> 
     token(&agent.cli(root, &create).unwrap())
 }
 
-fn act_as(host: &Host, token: &str) {
-    host.client
-        .set_token(Some(&SecretString::from(token)))
-        .unwrap();
+fn act_as(host: &Host, agent: &Agent, token: &str) {
+    let mut access = access(&[agent.url()]);
+    access.token = Some(SecretString::from(token));
+    host.client.take(Way::prepare(&access).unwrap());
 }
 
 /// Returns an agent that denies by default, and a token that may do everything.

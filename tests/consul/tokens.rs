@@ -53,8 +53,8 @@ async fn a_session_outlives_its_token() {
     let message = host.fails(renew.clone(), FailureKind::Denied).await;
     assert!(message.contains("does not know this token"), "{message}");
 
-    let second = SecretString::from(second);
-    host.client.set_token(Some(&second)).unwrap();
+    access.token = Some(SecretString::from(second));
+    host.client.take(Way::prepare(&access).unwrap());
     host.done(renew).await;
     assert_eq!(host.entry().await.session, Some(session.clone()));
     host.done(Call::Restore(session.clone())).await;
@@ -65,15 +65,8 @@ async fn a_session_outlives_its_token() {
 /// The agent that has the check may not be the first one of the new configuration.
 async fn a_check_is_found_again() {
     let server = Agent::server();
-    let join = format!("127.0.0.1:{}", server.ports.lan());
-    let here = Agent::start(
-        "here",
-        Ports::take(),
-        &json!({
-            "server": false, "retry_join": [join], "retry_interval": "1s",
-            "client_addr": "127.0.0.1 127.0.0.2",
-        }),
-    );
+    let both = json!({ "client_addr": "127.0.0.1 127.0.0.2" });
+    let here = Agent::client_of(&server, Ports::take(), &both);
     let terms = Terms {
         liveness_ttl: Some(Duration::from_secs(600)),
         ..terms("host1", LOCK_DELAY)

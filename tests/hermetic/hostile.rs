@@ -46,13 +46,17 @@ fn peak_beside(trick: Trick) -> u64 {
     let directory = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(directory.path(), &server.url());
     let start = Instant::now();
-    while server.reads() < READS {
-        let name = trick.name();
-        assert!(start.elapsed() < LIMIT, "{name}: {} reads", server.reads());
-        assert!(daemon.peak() > 0, "{name}: the daemon has ended");
-        std::thread::sleep(Duration::from_millis(20));
+    let name = trick.name();
+    for number in 1..=READS {
+        let left = LIMIT.saturating_sub(start.elapsed());
+        assert!(
+            server.is_read_within(left),
+            "{name}: read {number} is missing"
+        );
     }
-    daemon.peak()
+    let peak = daemon.peak();
+    assert!(peak > 0, "{name}: the daemon has ended");
+    peak
 }
 
 /// A daemon that touches no address, and hears no other host.

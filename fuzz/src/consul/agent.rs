@@ -13,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 use vip_elector::consul::Client;
-use vip_elector::consul::access::{Access, Endpoint, Tls};
+use vip_elector::consul::access::{Access, Endpoint};
 
 /// What a call gets.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
@@ -101,20 +101,7 @@ impl Agent {
             UnixListener::bind(&path).expect("a socket")
         };
         runtime.spawn(accept(listener, Arc::clone(&answers)));
-        let access = Access {
-            endpoints: vec![Endpoint::Unix(path)],
-            token: None,
-            token_file: None,
-            http_auth: None,
-            tls: Tls {
-                verify: true,
-                roots: Vec::new(),
-                identity: None,
-                server_name: None,
-            },
-            namespace: None,
-            partition: None,
-        };
+        let access = Access::plain(vec![Endpoint::Unix(path)]);
         Self {
             runtime,
             client: Client::new(&access).expect("a client"),

@@ -1,8 +1,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
-
 use super::*;
 use crate::consul::kv::Consistency;
 use crate::consul::tests::scripted::{Behavior, Server, access, answer};
@@ -247,16 +245,15 @@ async fn credentials_are_sent_and_can_be_replaced() {
     assert!(head.contains("x-consul-token: first\r\n"), "{head}");
     assert!(head.contains("authorization: Basic dXNlcjo=\r\n"), "{head}");
 
-    client
-        .set_token(Some(&SecretString::from("second")))
-        .unwrap();
+    access.token = Some("second".into());
+    client.take(Way::prepare(&access).unwrap());
     read(&client, GENEROUS).await.unwrap();
     assert!(server.last_head().contains("x-consul-token: second\r\n"));
 
-    client
-        .set_token(Some(&SecretString::from("bad\n")))
-        .unwrap_err();
-    client.set_token(None).unwrap();
+    access.token = Some("bad\n".into());
+    Way::prepare(&access).err().unwrap();
+    access.token = None;
+    client.take(Way::prepare(&access).unwrap());
     read(&client, GENEROUS).await.unwrap();
     assert!(!server.last_head().contains("x-consul-token"));
 }

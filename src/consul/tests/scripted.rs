@@ -5,27 +5,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::consul::access::{Access, Endpoint, Tls};
+use crate::consul::access::{Access, Endpoint};
 
 /// Returns how to reach these URLs, and nothing more.
 pub(in crate::consul) fn access(endpoints: &[String]) -> Access {
-    Access {
-        endpoints: endpoints
+    Access::plain(
+        endpoints
             .iter()
             .map(|url| Endpoint::Http(url.parse().unwrap()))
             .collect(),
-        token: None,
-        token_file: None,
-        http_auth: None,
-        tls: Tls {
-            verify: true,
-            roots: Vec::new(),
-            identity: None,
-            server_name: None,
-        },
-        namespace: None,
-        partition: None,
-    }
+    )
 }
 
 /// Returns a whole answer.

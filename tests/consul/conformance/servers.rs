@@ -114,11 +114,15 @@ async fn a_lock_delay_outlives_its_raft_leader() {
 /// Waits until the server itself, whoever leads, has no key.
 async fn seen_without_key(client: &Client) {
     let started = Instant::now();
-    while let Ok(read) = client.read(KEY, Consistency::Stale, GENEROUS).await
-        && read.entry.is_some()
-    {
+    let mut index = 0;
+    loop {
+        let watch = client.watch(KEY, index, SHORT, Consistency::Stale, GENEROUS);
+        let read = watch.await.unwrap();
+        if read.entry.is_none() {
+            return;
+        }
         assert!(started.elapsed() < GENEROUS, "the key stays");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        index = read.index;
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use vip_elector::consul::Client;
-use vip_elector::consul::access::{Access, Endpoint, Tls};
+use vip_elector::consul::access::{Access, Endpoint};
 
 /// How a client that speaks TLS begins.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -127,21 +127,7 @@ impl Server {
     /// A client for which this server is Consul.
     pub(super) fn client(&self) -> Client {
         let url = format!("http://{}", self.address);
-        Client::new(&Access {
-            endpoints: vec![Endpoint::Http(url.parse().unwrap())],
-            token: None,
-            token_file: None,
-            http_auth: None,
-            tls: Tls {
-                verify: true,
-                roots: Vec::new(),
-                identity: None,
-                server_name: None,
-            },
-            namespace: None,
-            partition: None,
-        })
-        .unwrap()
+        Client::new(&Access::plain(vec![Endpoint::Http(url.parse().unwrap())])).unwrap()
     }
 }
 
