@@ -57,6 +57,10 @@ use crate::election::time::Timestamp;
 /// The timeout of every request that is neither a confirm nor a watch.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long what can wait stands back behind the proof that the next leader asks for: one that meets
+/// another request on its way takes several times as long.
+const GIVE_WAY: Duration = Duration::from_millis(50);
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::{CALL_TIMEOUT, Core, DeadlineReason};
+use super::{CALL_TIMEOUT, Core, DeadlineReason, GIVE_WAY};
 use crate::election::backoff::jitter;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
 use crate::election::time::Timestamp;
@@ -23,11 +23,11 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// Takes in who holds the lock.
+    /// Takes in who holds the lock, who has just asked for the proof that it needs to take the address.
     pub(super) fn about(&mut self, now: Timestamp, holder: &SessionId) {
         let is_open = self.open.as_ref().is_some_and(|(open, _)| open == holder);
         if !is_open && self.answered.as_ref() != Some(holder) {
-            self.open = Some((holder.clone(), Attempt::Due(now)));
+            self.open = Some((holder.clone(), Attempt::Due(now + GIVE_WAY)));
         }
     }
 

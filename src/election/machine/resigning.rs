@@ -11,17 +11,13 @@ use super::attempt::Attempt;
 use super::joining::Joining;
 use super::leading::Leaving;
 use super::member::Member;
-use super::{CALL_TIMEOUT, Core, DeadlineReason, Role};
+use super::{CALL_TIMEOUT, Core, DeadlineReason, GIVE_WAY, Role};
 use crate::election::backoff::Backoff;
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId, Successor};
 use crate::election::note::Note;
 use crate::election::rules::Rule;
 use crate::election::status::{Doing, Outcome};
 use crate::election::time::Timestamp;
-
-/// How long the end of a session that holds nothing any more stands back behind what the next leader asks:
-/// a proof that meets another write on its way takes several times as long.
-const GIVE_WAY: Duration = Duration::from_millis(50);
 
 /// How long a stop waits for what Consul would do by itself.
 const DEREGISTER_TIMEOUT: Duration = Duration::from_millis(300);

@@ -274,9 +274,9 @@ impl Cluster {
 
     /// Returns the longest time, within `window`, in which nobody answered.
     pub fn outage(&self, window: Range<Instant>) -> Duration {
-        self.probe
-            .history()
-            .read(|answers| measure::outage(answers, window))
+        let questions = self.probe.questions().read(<[_]>::to_vec);
+        let answers = self.probe.history();
+        answers.read(|answers| measure::outage(&questions, answers, window))
     }
 
     /// Returns the last lines of every daemon, for a message about a failure.

@@ -16,12 +16,13 @@ pub struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Puts the calling thread before others, where that is allowed (root, not in a user namespace): a
+/// Puts the calling thread before all others, where that is allowed (root, not in a user namespace): a
 /// witness that has to wait for its turn sees everything late.
-#[expect(unsafe_code, reason = "nix has no setpriority")]
+#[expect(unsafe_code, reason = "nix has no sched_setscheduler")]
 pub(crate) fn hurry() {
-    // SAFETY: three numbers; 0 is the calling thread.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -15) };
+    let parameters = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the structure lives as long as the call, which only reads it; 0 is the calling thread.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
 }
 
 /// The thread's side of it.

@@ -12,8 +12,6 @@ use super::record::{LEAD, Run, Silence, Stretch, milliseconds};
 /// How long nothing is done before and after a run: a program that has just started is to be as ready as it gets,
 /// and an overlap that comes late is to be seen.
 const CALM: Duration = Duration::from_secs(1);
-/// How long an answer may take.
-const IN_FLIGHT: Duration = Duration::from_millis(100);
 
 /// Does `fault` to the `leader` of a settled cluster, waits for another host to answer, heals the
 /// fault and settles. Returns what was seen, and who leads in the end, if all is well.
@@ -172,7 +170,7 @@ fn service(cluster: &Cluster, window: &Range<Instant>) -> (Vec<Stretch>, Vec<Sil
     let (mut stretches, mut silences): (Vec<Stretch>, Vec<Silence>) = (Vec::new(), Vec::new());
     let mut silent = true;
     // The last ones may be answered yet.
-    let over = questions.partition_point(|at| *at + IN_FLIGHT < window.end);
+    let over = questions.partition_point(|at| *at + measure::IN_FLIGHT < window.end);
     for (asked, answer) in questions.iter().zip(answers).take(over) {
         let asked = offset(window.start, *asked);
         match (answer, stretches.last_mut(), silences.last_mut()) {

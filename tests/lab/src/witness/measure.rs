@@ -1,11 +1,15 @@
 //! Pure: takeover, outage and overlap from what the witnesses saw.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{AddressEvent, Answer, Change};
+
+/// How long an answer may take.
+pub const IN_FLIGHT: Duration = Duration::from_millis(100);
 
 /// A time during which a host was in some state: had an address, or was down.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,22 +79,33 @@ pub fn overlap(tenures: &[Span], dead: &[Span], window: Range<Instant>) -> Durat
     pairs.map(|pair| pair[1] - pair[0]).sum()
 }
 
-/// Returns the longest time within `window` between two answers. Service before the window counts
-/// as service at its beginning only if it answered then; silence up to its end counts.
-pub fn outage(answers: &[Answer], window: Range<Instant>) -> Duration {
-    let before = answers.iter().rfind(|answer| answer.at <= window.start);
-    let within = answers.iter().filter(|answer| window.contains(&answer.at));
-    let heard = before
-        .into_iter()
-        .chain(within)
-        .map(|answer| answer.at)
-        .chain([window.end]);
-    let heard: Vec<Instant> = heard.collect();
-    heard
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .max()
-        .unwrap_or(window.end - window.start)
+/// Returns for how long at a stretch nobody answered: of the questions that were asked in `window`, from
+/// the first one that was lost to the next one that was answered, or to the window's end. What is
+/// asked in the end has [`IN_FLIGHT`] to be answered.
+///
+/// A client that had to wait for its turn has asked nothing, and lost nothing; but where another host
+/// answers afterwards, all of that time counts.
+pub fn outage(questions: &[Instant], answers: &[Answer], window: Range<Instant>) -> Duration {
+    let recent = answers.partition_point(|answer| answer.at < window.start);
+    let answers = answers[recent..].iter();
+    let answers: HashMap<u64, &Arc<str>> = answers.map(|answer| (answer.to, &answer.by)).collect();
+    let (mut longest, mut lost, mut served) = (Duration::ZERO, None, None);
+    for (number, asked) in (0..).zip(questions) {
+        if !window.contains(asked) {
+            continue;
+        }
+        let Some(by) = answers.get(&number) else {
+            lost = lost.or(Some(*asked));
+            continue;
+        };
+        let moved = served.filter(|(_, old)| old != by).map(|(asked, _)| asked);
+        if let Some(since) = lost.take().or(moved) {
+            longest = longest.max(*asked - since);
+        }
+        served = Some((*asked, *by));
+    }
+    let last = lost.map(|since| window.end - since);
+    longest.max(last.filter(|last| *last > IN_FLIGHT).unwrap_or_default())
 }
 
 /// Returns the first answer after `fault` by another host than `old`.
@@ -211,19 +226,50 @@ mod tests {
         );
     }
 
+    /// What was asked when, and who answered it, if anybody did.
+    fn asked(clock: &Clock, questions: &[(u64, Option<&str>)]) -> (Vec<Instant>, Vec<Answer>) {
+        let answers = (0..).zip(questions).filter_map(|(to, (at, by))| {
+            Some(Answer {
+                at: clock.at(*at + 1),
+                by: (*by)?.into(),
+                to,
+            })
+        });
+        let instants = questions.iter().map(|(at, _)| clock.at(*at));
+        (instants.collect(), answers.collect())
+    }
+
     #[test]
     fn outage_is_the_longest_silence() {
         let clock = Clock(Instant::now());
-        let answers = clock.answers(&[(10, "a"), (14, "a"), (60, "b"), (64, "b"), (70, "b")]);
-        assert_eq!(outage(&answers, clock.window(12, 75)), milliseconds(46));
+        let (questions, answers) = asked(
+            &clock,
+            &[
+                (10, None),
+                (14, Some("a")),
+                (18, None),
+                (22, None),
+                (27, Some("b")),
+                (31, None),
+                (35, Some("b")),
+                (99, Some("b")),
+                (150, Some("a")),
+            ],
+        );
+        let outage = |from, until| outage(&questions, &answers, clock.window(from, until));
+        assert_eq!(outage(12, 120), milliseconds(9));
+        assert_eq!(outage(28, 120), milliseconds(4));
+        assert_eq!(outage(32, 120), Duration::ZERO, "nothing was asked");
+        assert_eq!(outage(32, 300), milliseconds(51), "another one answers");
     }
 
     #[test]
     fn silence_lasts_until_the_window_ends() {
         let clock = Clock(Instant::now());
-        let answers = clock.answers(&[(10, "a"), (14, "a")]);
-        assert_eq!(outage(&answers, clock.window(12, 114)), milliseconds(100));
-        assert_eq!(outage(&[], clock.window(12, 114)), milliseconds(102));
+        let (questions, answers) = asked(&clock, &[(10, Some("a")), (14, None), (18, None)]);
+        let outage = |until| outage(&questions, &answers, clock.window(5, until));
+        assert_eq!(outage(214), milliseconds(200));
+        assert_eq!(outage(60), Duration::ZERO, "they may be answered yet");
     }
 
     #[test]
