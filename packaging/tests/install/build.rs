@@ -1,4 +1,4 @@
-//! The packages under test, built inside the root.
+//! Applier: the packages under test, built inside the root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,33 +11,33 @@ use crate::root::Root;
 /// A time that every build is told.
 const EPOCH: u64 = 1_767_225_599;
 
-/// Both packages, by their paths inside the root.
-pub(crate) struct Built {
-    pub(crate) deb: String,
-    pub(crate) rpm: String,
-    daemon: PathBuf,
+/// What makes packages.
+pub(crate) struct Builder {
+    /// The program to pack.
+    pub(crate) daemon: PathBuf,
 }
 
-impl Built {
-    /// Builds both with the command that an operator uses.
-    pub(crate) fn new(root: &Root, daemon: &Path) -> Result<Self, String> {
-        Self::at(root, daemon, "/srv/packages")
+impl Builder {
+    /// Builds a package (`deb`, `rpm`) with the command that an operator uses, and returns its path inside
+    /// the root.
+    pub(crate) fn build(&self, root: &Root, kind: &str, out: &str) -> Result<String, String> {
+        let printed = root.run(&format!(
+            "SOURCE_DATE_EPOCH={EPOCH} {} {kind} --daemon {} --out {out}",
+            env!("CARGO_BIN_EXE_vip-pack"),
+            self.daemon.display()
+        ))?;
+        Ok(printed.trim().to_owned())
     }
 
-    fn at(root: &Root, daemon: &Path, out: &str) -> Result<Self, String> {
-        let printed = root.run(&format!(
-            "SOURCE_DATE_EPOCH={EPOCH} {} --daemon {} --out {out}",
-            env!("CARGO_BIN_EXE_vip-pack"),
-            daemon.display()
-        ))?;
-        let [deb, rpm] = printed.lines().collect::<Vec<_>>()[..] else {
-            return Err(format!("two packages were wanted, not {printed:?}"));
-        };
-        Ok(Self {
-            deb: deb.to_owned(),
-            rpm: rpm.to_owned(),
-            daemon: daemon.to_owned(),
-        })
+    /// Builds one twice, in two places, and fails where they differ.
+    pub(crate) fn build_twice(&self, root: &Root, kind: &str) -> Result<String, String> {
+        let [first, second] = ["/srv/first", "/srv/second"].map(|out| self.build(root, kind, out));
+        let (first, second) = (first?, second?);
+        assert_ne!(first, second);
+        let [one, two] = [&first, &second].map(|path| fs::read(root.path(path)).unwrap());
+        assert!(one.len() > 1 << 20, "only {} bytes", one.len());
+        assert!(one == two, "two builds of one source differ");
+        Ok(first)
     }
 }
 
@@ -70,16 +70,4 @@ pub(crate) fn daemon() -> Result<PathBuf, String> {
         Ok(stripped)
     };
     built().map_err(|error: anyhow::Error| format!("{error:#}"))
-}
-
-/// Built again, elsewhere and later.
-pub(crate) fn the_same_bytes(root: &Root, built: &Built) -> Result<(), String> {
-    let again = Built::at(root, &built.daemon, "/srv/again")?;
-    for (first, second) in [(&built.deb, &again.deb), (&built.rpm, &again.rpm)] {
-        assert_ne!(first, second);
-        let [first, second] = [first, second].map(|path| fs::read(root.path(path)).unwrap());
-        assert!(first.len() > 1 << 20, "only {} bytes", first.len());
-        assert!(first == second, "two builds differ");
-    }
-    Ok(())
 }

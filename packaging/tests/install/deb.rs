@@ -1,31 +1,21 @@
 //! The package for Debian.
 
-use crate::build::Built;
+use crate::build::Builder;
 use crate::root::Root;
 
 const CONFIGURATION: &str = "/etc/vip-elector/vip.yml";
 
-pub(crate) fn the_manual_page_has_no_fault(root: &Root, built: &Built) -> Result<(), String> {
-    root.run(&format!("dpkg -i {}", built.deb))?;
-    let page = "/usr/share/man/man8/vip-elector.8.gz";
-    // Any fault, of any level, is an exit status.
-    root.run(&format!("mandoc -T lint -W all {page}"))?;
-    let text = root.run(&format!("mandoc -T utf8 {page} | col -b"))?;
-    for words in ["--vip-manager-config=FILE", "check-config", "EXIT STATUS"] {
-        assert!(text.contains(words), "{words} is missing:\n{text}");
-    }
-    Ok(())
-}
-
-pub(crate) fn lintian_finds_no_error(root: &Root, built: &Built) -> Result<(), String> {
-    let line = format!("lintian --allow-root --fail-on error {} 2>&1", built.deb);
+pub(crate) fn has_no_fault(root: &Root, builder: &Builder) -> Result<(), String> {
+    let deb = builder.build_twice(root, "deb")?;
+    let line = format!("lintian --allow-root --fail-on error {deb} 2>&1");
     root.run(&format!("{line} || {{ {line} >&2; exit 1; }}"))?;
-    Ok(())
+    root.run(&format!("dpkg -i {deb}"))?;
+    the_manual_page_reads_well(root)
 }
 
-pub(crate) fn comes_and_goes(root: &Root, built: &Built) -> Result<(), String> {
+pub(crate) fn comes_and_goes(root: &Root, builder: &Builder) -> Result<(), String> {
+    let install = format!("dpkg -i {}", builder.build(root, "deb", "/srv")?);
     let before = root.changes()?;
-    let install = format!("dpkg -i {}", built.deb);
     root.run(&install)?;
     let version = root.run("vip-elector --version")?;
     assert_eq!(
@@ -36,16 +26,16 @@ pub(crate) fn comes_and_goes(root: &Root, built: &Built) -> Result<(), String> {
     nothing_is_enabled(root)?;
     nothing_is_below_usr_local(root)?;
     a_shell_completes(root)?;
+    the_default_configuration_waits_to_be_filled_in(root)?;
 
     // What the operator wrote outlives an upgrade and a removal.
-    root.run(&format!("echo '# mine' >> {CONFIGURATION}"))?;
+    let written = format!("grep -q service/vip/mine {CONFIGURATION}");
+    root.run(&format!("sed -i s,vip/leader,vip/mine, {CONFIGURATION}"))?;
     root.run(&install)?;
     root.run("dpkg --remove vip-elector")?;
-    root.run(&format!(
-        "grep -q '^# mine' {CONFIGURATION}; ! command -v vip-elector"
-    ))?;
+    root.run(&format!("{written}; ! command -v vip-elector"))?;
     root.run(&install)?;
-    root.run(&format!("grep -q '^# mine' {CONFIGURATION}"))?;
+    root.run(&written)?;
 
     root.run("dpkg --purge vip-elector")?;
     let left: Vec<_> = root.changes()?.difference(&before).cloned().collect();
@@ -53,17 +43,26 @@ pub(crate) fn comes_and_goes(root: &Root, built: &Built) -> Result<(), String> {
     Ok(())
 }
 
-pub(crate) fn the_default_configuration(root: &Root, built: &Built) -> Result<(), String> {
-    root.run(&format!("dpkg -i {}", built.deb))?;
+fn the_manual_page_reads_well(root: &Root) -> Result<(), String> {
+    let page = "/usr/share/man/man8/vip-elector.8.gz";
+    // Below warnings there is only style, such as the length of the lines of the source.
+    root.run(&format!("mandoc -T lint -W warning {page}"))?;
+    // Bold is a letter, a step back, and the letter again.
+    let text = root.run(&format!("mandoc -T utf8 {page} | sed 's/.\\x08//g'"))?;
+    for words in ["--vip-manager-config=FILE", "check-config", "EXIT STATUS"] {
+        assert!(text.contains(words), "{words} is missing:\n{text}");
+    }
+    Ok(())
+}
+
+fn the_default_configuration_waits_to_be_filled_in(root: &Root) -> Result<(), String> {
     let check = format!("vip-elector check-config --vip-manager-config={CONFIGURATION}");
     let refused = root.run(&format!("{check} 2>&1 && echo accepted || echo status $?"))?;
     assert!(refused.ends_with("status 64\n"), "{refused}");
-    for missing in ["ip", "netmask", "interface", "trigger-key"] {
-        assert!(refused.contains(missing), "{missing}: {refused}");
-    }
+    assert!(refused.contains("trigger-key"), "{refused}");
     // What stands there as a comment is right as it stands, on an interface that exists.
     root.run(&format!(
-        "sed -i -e 's/^\\( *\\)#\\([a-z]\\)/\\1\\2/' -e 's/eth0/lo/' {CONFIGURATION}"
+        "sed -i -e 's/^\\( *\\)#\\([a-z-]*:\\)/\\1\\2/' -e 's/eth0/lo/' {CONFIGURATION}"
     ))?;
     let accepted = root.run(&check)?;
     for value in ["192.168.227.200", "service/vip/leader", "vip-http"] {

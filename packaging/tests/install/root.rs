@@ -1,8 +1,10 @@
-//! Applier: this machine's root with the tools, under a layer of its own into which everything is written, and
-//! which vanishes with the sandbox.
+//! Applier: a root of its own for each test. Its `/usr`, `/etc` and `/var` are this machine's, and those of the
+//! tools, under a layer into which everything is written and which vanishes with the sandbox; else it is empty.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,15 +14,13 @@ use vip_pack::{tool, tree};
 /// Where it is mounted: the sandbox has an empty `/run`.
 const PLACE: &str = "/run/vip-pack";
 
-/// Everything that dpkg, rpm and what they trigger write for themselves.
-const BOOKS: [&str; 7] = [
+/// What dpkg, rpm and what they trigger write for themselves.
+const BOOKS: [&str; 5] = [
+    "etc/ld.so.cache",
+    "var/cache/",
     "var/lib/dpkg/",
     "var/lib/rpm/",
     "var/log/",
-    "var/cache/",
-    "root/.rpmdb/",
-    "tmp/",
-    "etc/ld.so.cache",
 ];
 
 /// A root into which packages may be installed.
@@ -30,43 +30,72 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Mounts one. `tools` are as if they were installed.
+    /// Makes one. `tools` are as if they were installed.
     pub(crate) fn new(tools: &Path) -> Result<Self, String> {
-        let place = Path::new(PLACE);
-        let [path, layer, work] = ["root", "disk/layer", "disk/work"].map(|name| place.join(name));
-        let made = || -> std::io::Result<()> {
-            fs::create_dir_all(&path)?;
-            fs::create_dir_all(place.join("disk"))?;
-            mounted("tmpfs", "tmpfs", &place.join("disk"), "mode=0755")?;
-            fs::create_dir_all(&layer)?;
-            fs::create_dir_all(&work)?;
-            // A user namespace may only use attributes of users.
-            let options = |more: &str| {
-                format!(
-                    "lowerdir={}:/,upperdir={},workdir={}{more}",
-                    tools.display(),
-                    layer.display(),
-                    work.display()
-                )
-            };
-            mounted("overlay", "overlay", &path, &options(""))
-                .or_else(|_| mounted("overlay", "overlay", &path, &options(",userxattr")))?;
-            for directory in ["proc", "dev"] {
-                bound(Path::new("/").join(directory), &path.join(directory))?;
-            }
-            // The source, which need not be on the file system of `/`.
-            let source = tree::root();
-            fs::create_dir_all(path.join(source.strip_prefix("/").unwrap()))?;
-            bound(
-                source.clone(),
-                &path.join(source.strip_prefix("/").unwrap()),
-            )
+        let root = Self {
+            path: Path::new(PLACE).join("root"),
+            layer: Path::new(PLACE).join("layer"),
         };
-        made().map_err(|error| {
-            format!("cannot mount an overlay over / inside a namespace: {error}; as root it takes Linux 5.11, \
-                     and for others 6.6")
+        root.furnish(tools).map_err(|error| {
+            format!(
+                "cannot mount a layer over this machine's /usr inside a namespace: {error}; it takes Linux \
+                 5.11, and for another user than root 6.6"
+            )
         })?;
-        Ok(Self { path, layer })
+        Ok(root)
+    }
+
+    fn furnish(&self, tools: &Path) -> io::Result<()> {
+        fs::create_dir(PLACE)?;
+        mounted("tmpfs", PLACE, "mode=0755")?;
+        for name in ["usr", "etc", "var"] {
+            let [upper, work] = [
+                self.layer.join(name),
+                Path::new(PLACE).join("work").join(name),
+            ];
+            for directory in [&upper, &work, &self.path.join(name)] {
+                fs::create_dir_all(directory)?;
+            }
+            let lower = match tools.join(name) {
+                with if with.exists() => format!("{}:/{name}", with.display()),
+                _ => format!("/{name}"),
+            };
+            let options = format!(
+                "lowerdir={lower},upperdir={},workdir={}",
+                upper.display(),
+                work.display()
+            );
+            let place = self.path(name);
+            // Without root only attributes of users may be set.
+            mounted("overlay", &place, &options)
+                .or_else(|_| mounted("overlay", &place, &format!("{options},userxattr")))?;
+        }
+        for name in ["bin", "lib", "lib32", "lib64", "libx32", "sbin"] {
+            let outside = Path::new("/").join(name);
+            match fs::read_link(&outside) {
+                Ok(target) => symlink(target, self.path(name))?,
+                Err(_) if outside.is_dir() => self.bind(&outside)?,
+                Err(_) => {}
+            }
+        }
+        for name in ["root", "run", "srv", "tmp"] {
+            fs::create_dir(self.path(name))?;
+        }
+        self.bind(Path::new("/proc"))?;
+        self.bind(Path::new("/dev"))?;
+        self.bind(&tree::root())?;
+        // Where CARGO_TARGET_DIR has it, what was built is not below the source.
+        self.bind(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
+        self.bind(Path::new(env!("CARGO_BIN_EXE_vip-pack")).parent().unwrap())
+    }
+
+    /// Shows a directory of the outside in its own place.
+    fn bind(&self, directory: &Path) -> io::Result<()> {
+        let place = self.path(&directory.to_string_lossy());
+        fs::create_dir_all(&place)?;
+        let none = None::<&str>;
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+        Ok(mount(Some(directory), &place, none, flags, none)?)
     }
 
     /// Runs a line of shell inside, and returns what it printed. No variable of the outside is there.
@@ -91,36 +120,25 @@ impl Root {
         self.path.join(inside.trim_start_matches('/'))
     }
 
-    /// Returns all files that were made or changed since the beginning, but for the books of dpkg and rpm.
+    /// Returns all files that were made, changed or removed since the beginning, but for the books of dpkg
+    /// and rpm.
     pub(crate) fn changes(&self) -> Result<BTreeSet<PathBuf>, String> {
         let files = tree::files(&self.layer).map_err(|error| format!("{error:#}"))?;
-        Ok(files
-            .into_iter()
-            .filter(|file| {
-                let file = file.to_string_lossy();
-                !BOOKS.iter().any(|book| file.starts_with(book))
-            })
-            .collect())
+        let ours = |file: &PathBuf| {
+            let file = file.to_string_lossy();
+            !BOOKS.iter().any(|book| file.starts_with(book))
+        };
+        Ok(files.into_iter().filter(ours).collect())
     }
 }
 
-fn mounted(kind: &str, source: &str, place: &Path, options: &str) -> std::io::Result<()> {
+fn mounted(kind: &str, place: impl AsRef<Path>, options: &str) -> io::Result<()> {
+    let flags = MsFlags::empty();
     Ok(mount(
-        Some(source),
-        place,
         Some(kind),
-        MsFlags::empty(),
+        place.as_ref(),
+        Some(kind),
+        flags,
         Some(options),
-    )?)
-}
-
-fn bound(from: PathBuf, to: &Path) -> std::io::Result<()> {
-    let none = None::<&str>;
-    Ok(mount(
-        Some(&from),
-        to,
-        none,
-        MsFlags::MS_BIND | MsFlags::MS_REC,
-        none,
     )?)
 }
