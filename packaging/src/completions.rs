@@ -1,7 +1,7 @@
 //! Completions, from the daemon's own definitions.
 
 use anyhow::Context;
-use clap::{Arg, ValueHint};
+use clap::{Arg, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 /// Returns the script that a shell reads.
@@ -11,7 +11,25 @@ pub fn script(shell: Shell) -> anyhow::Result<String> {
         .mut_args(hinted);
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "vip-elector", &mut script);
-    String::from_utf8(script).context("the completions are no text")
+    let script = String::from_utf8(script).context("the completions are no text")?;
+    let is_fish = shell == Shell::Fish;
+    let commands = is_fish.then(commands_for_fish).unwrap_or_default();
+    Ok(script + &commands)
+}
+
+/// What clap_complete leaves out for fish: the values of an argument without a flag.
+fn commands_for_fish() -> String {
+    let line = |value: clap::builder::PossibleValue| {
+        let help = value.get_help().map(ToString::to_string);
+        let help = help.unwrap_or_default().replace('\'', "\\'");
+        let name = value.get_name();
+        format!("complete -c vip-elector -n __fish_is_first_arg -f -a {name} -d '{help}'\n")
+    };
+    let commands = vip_elector::cli::Command::value_variants().iter();
+    commands
+        .filter_map(ValueEnum::to_possible_value)
+        .map(line)
+        .collect()
 }
 
 /// What a flag takes, by the name of its value.
@@ -43,7 +61,9 @@ mod tests {
                 let long = format!("{dashes}{long}");
                 assert!(script.contains(&long), "{shell}: {long}");
             }
-            for command in ["check-config", "acl-policy"] {
+            for command in vip_elector::cli::Command::value_variants() {
+                let value = command.to_possible_value().unwrap();
+                let command = value.get_name();
                 assert!(script.contains(command), "{shell}: {command}");
             }
         }

@@ -44,6 +44,11 @@ pub fn lay_out(release: &Release, daemon: &Path, tree: &Path) -> anyhow::Result<
         };
         put(tree, &place, text.as_bytes())?;
     }
+    for file in files(&root.join("docs/monitoring"))? {
+        let text = read(&root.join("docs/monitoring").join(&file))?;
+        let place = format!("{DOC}/examples/monitoring/{}", file.display());
+        put(tree, &place, text.as_bytes())?;
+    }
     put_compressed(
         tree,
         "usr/share/man/man8/vip-elector.8",

@@ -95,7 +95,7 @@ fn a_shell_completes(root: &Root) -> Result<(), String> {
     let completed = root.run(
         "bash -c '. /usr/share/bash-completion/completions/vip-elector
          COMP_WORDS=(vip-elector --manage) COMP_CWORD=1
-         _vip-elector vip-elector --manage vip-elector; echo ${COMPREPLY[*]}'",
+         $(complete -p vip-elector | sed \"s/.*-F //; s/ .*//\") vip-elector --manage vip-elector; echo ${COMPREPLY[*]}'",
     )?;
     assert_eq!(completed, "--manage-vip\n");
     Ok(())
