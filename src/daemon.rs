@@ -25,6 +25,7 @@ use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::Options;
 use crate::health;
+use crate::hooks;
 use crate::logging::{Chain, Logging};
 use crate::privileges;
 use crate::runtime::RuntimeDirectory;
@@ -124,9 +125,17 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let mut neighbours = Neighbours::open(config).await;
     let (told, health) = watch::channel(Health::Unknown);
     let (stop, stopping) = watch::channel(false);
+    let (hooks, told_to) = watch::channel(config.hooks.clone());
     let mut groups = JoinSet::new();
+    let mut hooking = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
         let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
+        let (standing, stands) = watch::channel(None);
+        let about = hooks::About {
+            group: group.name().to_owned(),
+            address: group.vip.as_ref().map(|vip| vip.address),
+        };
+        hooking.spawn(hooks::run(about, told_to.clone(), stands));
         let bound = config.session.check_mode == CheckMode::Session;
         let member = Member {
             group: group.clone(),
@@ -153,6 +162,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             },
             address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
+            standing,
             stopping: stopping.clone(),
         };
         info!(
@@ -188,6 +198,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         in_force: config.clone(),
         client,
         health,
+        hooks,
         logging,
     };
     beside.spawn(reloading.run(hangup));
@@ -197,7 +208,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     loop {
         tokio::select! {
             done = groups.join_next() => match done {
-                None => return ended,
+                None => break,
                 Some(Ok(result)) => {
                     if let Err(error) = result {
                         ended = Err(error);
@@ -219,6 +230,13 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             () = &mut too_long => return Err(Error::LeftAtOnce),
         }
     }
+    // Lock and address are given up. Each hook has its timeout.
+    let last_words = async { while hooking.join_next().await.is_some() {} };
+    tokio::select! {
+        () = last_words => {}
+        name = signals.next() => warn!(signal = name, "left before the last hook was done"),
+    }
+    ended
 }
 
 /// Refuses to be the second process of a group; where that cannot be known, goes on.

@@ -22,13 +22,14 @@ use tracing::trace;
 
 use self::clock::Clock;
 use crate::consul;
-use crate::election::call::{Answer, Call, Failure, FailureKind, OpId};
+use crate::election::call::{Answer, Call, Entry, Failure, FailureKind, OpId};
 use crate::election::health::Health;
 use crate::election::machine::{Action, Event, Machine, Params};
 use crate::election::note::Note;
 use crate::election::status::{Outcome, Phase};
 use crate::election::target::{VipOrder, VipReport};
 use crate::election::time::Timestamp;
+use crate::hooks::standing::{Follower, Standing};
 use crate::peers::Peers;
 
 /// Consul, as far as one group goes.
@@ -69,6 +70,8 @@ pub struct World<P, C, M, O> {
     pub peers: O,
     /// What is said of this host's health. Whoever says it need not live for longer than it does.
     pub health: watch::Receiver<Health>,
+    /// Where the driver says how this host stands, for whoever wants to be told.
+    pub standing: watch::Sender<Option<Standing>>,
     /// Turning true is the request to give everything up.
     pub stop: watch::Receiver<bool>,
 }
@@ -80,6 +83,14 @@ pub struct Link {
     pub orders: watch::Sender<VipOrder>,
     /// What the kernel says.
     pub reports: watch::Receiver<Option<VipReport>>,
+}
+
+impl Link {
+    /// Whether the address was up when the kernel was looked at last.
+    fn holds(&self) -> bool {
+        let report = self.reports.borrow();
+        report.as_ref().is_some_and(|report| report.held)
+    }
 }
 
 /// Runs a group until it has stopped.
@@ -96,8 +107,11 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         mut link,
         peers,
         mut health,
+        standing,
         mut stop,
     } = world;
+    let own = params.value.clone();
+    let mut follower = Follower::default();
     let (mut machine, actions) = Machine::start(params, clock.now(), seed);
     let mut hands = Hands {
         group,
@@ -137,6 +151,9 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         // Read after whatever was waited for, a freeze of this process included: before anything follows
         // from the event, the machine compares it with the lease.
         let now = clock.now();
+        if let Some(entry) = shown(&event) {
+            follower.see(entry);
+        }
         let actions = machine.step(now, event);
         // Before the order, so that a heartbeat is out before the address is prolonged.
         hands.carry_out(actions);
@@ -144,7 +161,15 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
             link.orders
                 .send_if_modified(|last| std::mem::replace(last, order) != order);
         }
-        journal::log(group, now, &before, &machine.status());
+        let after = machine.status();
+        journal::log(group, now, &before, &after);
+        let held = link.as_ref().map(Link::holds);
+        let newest = follower.standing(&own, &after, held);
+        standing.send_if_modified(|last| {
+            let modified = *last != newest;
+            *last = newest;
+            modified
+        });
     }
 }
 
@@ -184,6 +209,17 @@ impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
             }
         }
     }
+}
+
+/// The trigger key, where an answer shows it.
+fn shown(event: &Event) -> Option<&Entry> {
+    let Event::Completed { result, .. } = event else {
+        return None;
+    };
+    let Ok(Answer::Key(read)) = result else {
+        return None;
+    };
+    read.entry.as_ref()
 }
 
 /// An answer comes back to every call, whatever Consul does.

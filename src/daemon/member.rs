@@ -19,6 +19,7 @@ use crate::election::lease::Terms;
 use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
+use crate::hooks::standing::Standing;
 use crate::peers::post::Letterbox;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
@@ -36,6 +37,7 @@ pub(super) struct Member {
     pub(super) memory: Option<SessionFile>,
     pub(super) address_file: AddressFile,
     pub(super) netlink: Option<Arc<Netlink>>,
+    pub(super) standing: watch::Sender<Option<Standing>>,
     pub(super) stopping: watch::Receiver<bool>,
 }
 
@@ -51,6 +53,7 @@ impl Member {
             memory,
             address_file,
             netlink,
+            standing,
             stopping,
         } = self;
         let name = group.name().to_owned();
@@ -91,6 +94,7 @@ impl Member {
             link,
             peers,
             health,
+            standing,
             stop: stopping,
         };
         let driver = driver::run(&name, params, nonce, world);

@@ -59,6 +59,7 @@ impl Host {
                 link,
                 peers: None::<Letterbox>,
                 health: watch::channel(Health::Good).1,
+                standing: watch::channel(None).0,
                 stop: stopping,
             };
             driver::run("key", params, 1, world).await

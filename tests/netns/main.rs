@@ -8,6 +8,7 @@ mod alone;
 mod companion;
 mod daemon;
 mod endings;
+mod hooks;
 mod managed;
 mod privileges;
 mod reload;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         .chain(daemon::trials())
         .chain(remembered::trials())
         .chain(privileges::trials())
+        .chain(hooks::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())
