@@ -56,9 +56,9 @@ pub(super) fn resolve(
         Time::default(TIMEOUT),
         time_within(LEAST_TIMEOUT..=MOST_TIMEOUT),
     );
-    lines.add("on-leader", on_leader.as_ref(), one_line);
-    lines.add("on-standby", on_standby.as_ref(), one_line);
-    lines.add("on-fault", on_fault.as_ref(), one_line);
+    lines.add("on-leader", on_leader.as_ref(), |text| one_line(text));
+    lines.add("on-standby", on_standby.as_ref(), |text| one_line(text));
+    lines.add("on-fault", on_fault.as_ref(), |text| one_line(text));
     if on_leader.is_some() || on_standby.is_some() || on_fault.is_some() {
         lines.add("hook-timeout", timeout.as_ref(), Time::show);
     } else {
@@ -74,6 +74,6 @@ pub(super) fn resolve(
     })
 }
 
-fn one_line(command: &String) -> String {
+fn one_line(command: &str) -> String {
     command.split_whitespace().collect::<Vec<_>>().join(" ")
 }

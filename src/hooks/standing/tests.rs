@@ -31,7 +31,7 @@ fn status(phase: Phase) -> Status {
 
 fn leading() -> Status {
     let (three, ten) = (Duration::from_secs(3), Duration::from_secs(10));
-    let lease = Lease::new(Timestamp::from_boot(ten), Terms::managed(three, ten));
+    let lease = Lease::new(Terms::managed(three, ten), Timestamp::from_boot(ten));
     status(Phase::Leading(lease))
 }
 
@@ -86,7 +86,7 @@ fn told(standing: Option<Standing>) -> String {
 #[test]
 fn a_leader_is_one_when_its_term_is_known_and_its_address_is_up() {
     let mut follower = Follower::default();
-    let mut after = |follower: &mut Follower, held| told(follower.standing(OWN, &leading(), held));
+    let after = |follower: &mut Follower, held| told(follower.standing(OWN, &leading(), held));
     assert_eq!(after(&mut follower, Some(true)), "nothing");
     follower.see(&held_by("theirs", 6));
     assert_eq!(after(&mut follower, Some(true)), "nothing");
