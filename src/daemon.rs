@@ -1,5 +1,6 @@
 //! Wires the parts of a running daemon together, and takes them down in order.
 
+mod answers;
 mod member;
 mod neighbours;
 mod reload;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 use vip_netlink::Netlink;
 
+use self::answers::Answers;
 use self::member::Member;
 use self::neighbours::Neighbours;
 use self::reload::Reloading;
@@ -126,17 +128,17 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let (told, health) = watch::channel(Health::Unknown);
     let (stop, stopping) = watch::channel(false);
     let (hooks, told_to) = watch::channel(config.hooks.clone());
+    let mut answers = Answers::new();
     let mut groups = JoinSet::new();
     let mut hooking = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
         let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
-        let (standing, stands) = watch::channel(None);
-        let about = hooks::About {
-            group: group.name().to_owned(),
-            address: group.vip.as_ref().map(|vip| vip.address),
-        };
-        hooking.spawn(hooks::run(about, told_to.clone(), stands));
         let bound = config.session.check_mode == CheckMode::Session;
+        if lock.is_some() {
+            answers.open(&directory, group.name());
+        }
+        let told = answers.of(config, group, terms(config));
+        hooking.spawn(hooks::tell(told_to.clone(), told.subscribe()));
         let member = Member {
             group: group.clone(),
             terms: terms(config),
@@ -162,8 +164,8 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             },
             address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
-            standing,
             stopping: stopping.clone(),
+            told,
         };
         info!(
             group = group.name(),
@@ -193,12 +195,15 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let asked = client.clone();
     beside.spawn(async move { health::run(&name, sources, asked, told).await });
     beside.spawn(token::follow(client.clone()));
+    let (listen, listened) = watch::channel(config.listen);
+    answers.begin(&mut beside, listened);
     let reloading = Reloading {
         reread,
         in_force: config.clone(),
         client,
         health,
         hooks,
+        listen,
         logging,
     };
     beside.spawn(reloading.run(hangup));

@@ -16,10 +16,11 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use self::output::Output;
-use self::standing::{Role, Standing};
+use self::standing::{Follower, Role, Standing};
 use crate::command::{Running, judge};
 use crate::config::Hooks;
 use crate::config::duration::Go;
+use crate::status::snapshot::Snapshot;
 
 /// For how long a fault must have lasted: one request that fails is none.
 const FAULT_SETTLES: Duration = Duration::from_secs(2);
@@ -34,6 +35,33 @@ pub struct About {
     pub group: String,
     /// The virtual IP that is held here.
     pub address: Option<IpAddr>,
+}
+
+/// Tells how a group's driver says that this host stands, until it is gone.
+pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snapshot>) {
+    let (sender, standing) = watch::channel(None);
+    let about = {
+        let about = &group.borrow().about;
+        About {
+            group: about.group.clone(),
+            address: about.vip.as_ref().map(|(address, _, _)| *address),
+        }
+    };
+    let following = async move {
+        let mut follower = Follower::default();
+        loop {
+            let newest = follower.follow(&group.borrow_and_update());
+            sender.send_if_modified(|last| {
+                let modified = *last != newest;
+                *last = newest;
+                modified
+            });
+            if group.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(following, run(about, hooks, standing));
 }
 
 /// Tells the newest standing again and again, until there will be no other.
@@ -65,7 +93,7 @@ pub async fn run(
         if let Some(command) = command {
             let hook = next.role.hook();
             let started = Instant::now();
-            match tell(&about, &next, &command, limit).await {
+            match run_one(&about, &next, &command, limit).await {
                 Ok(()) => {
                     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     info!(
@@ -101,7 +129,7 @@ async fn passes(standing: &mut watch::Receiver<Option<Standing>>) -> bool {
     over.is_ok_and(|over| over.is_ok())
 }
 
-async fn tell(
+async fn run_one(
     about: &About,
     standing: &Standing,
     command: &str,

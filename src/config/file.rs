@@ -61,6 +61,7 @@ const OWN_OPTIONS: &[&str] = &[
     "hook-timeout",
     "http-auth-file",
     "kernel-lease",
+    "listen",
     "liveness-ttl",
     "lock-delay",
     "log-format",

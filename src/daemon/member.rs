@@ -19,10 +19,10 @@ use crate::election::lease::Terms;
 use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
-use crate::hooks::standing::Standing;
 use crate::peers::post::Letterbox;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
+use crate::status::snapshot::Snapshot;
 use crate::vip::kernel::LinkKernel;
 use crate::vip::task;
 
@@ -37,8 +37,8 @@ pub(super) struct Member {
     pub(super) memory: Option<SessionFile>,
     pub(super) address_file: AddressFile,
     pub(super) netlink: Option<Arc<Netlink>>,
-    pub(super) standing: watch::Sender<Option<Standing>>,
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) told: watch::Sender<Snapshot>,
 }
 
 impl Member {
@@ -53,8 +53,8 @@ impl Member {
             memory,
             address_file,
             netlink,
-            standing,
             stopping,
+            told,
         } = self;
         let name = group.name().to_owned();
         let clock = || BootClock::open().map_err(setup("a timer"));
@@ -77,6 +77,7 @@ impl Member {
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,
+                    deeds: Arc::clone(&told.borrow().about.deeds),
                 };
                 let (name, clock) = (name.clone(), clock()?);
                 tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
@@ -94,8 +95,8 @@ impl Member {
             link,
             peers,
             health,
-            standing,
             stop: stopping,
+            told,
         };
         let driver = driver::run(&name, params, nonce, world);
         tokio::pin!(driver);

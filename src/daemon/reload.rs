@@ -1,9 +1,10 @@
 //! Applier: puts another configuration into force while the elections run, as a whole or not at all.
 //!
-//! What may change is how Consul is reached, what this host's health is, who is told of it, and how the log
-//! looks. Session, lock and address go on.
+//! What may change is how Consul is reached, what this host's health is, who is told how it stands, where it is
+//! asked, and how the log looks. Session, lock and address go on.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
@@ -25,6 +26,7 @@ pub(super) struct Reloading {
     pub(super) client: Client,
     pub(super) health: watch::Sender<health::Sources>,
     pub(super) hooks: watch::Sender<Hooks>,
+    pub(super) listen: watch::Sender<Option<SocketAddr>>,
     pub(super) logging: Logging,
 }
 
@@ -57,6 +59,9 @@ impl Reloading {
         self.client.take(way);
         self.health.send_replace(health::Sources::of(&config));
         self.hooks.send_replace(config.hooks.clone());
+        // One that stays goes on with its connections.
+        self.listen
+            .send_if_modified(|last| std::mem::replace(last, config.listen) != config.listen);
         for warning in &config.warnings {
             warn!("{warning}");
         }

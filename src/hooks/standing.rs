@@ -1,8 +1,8 @@
 //! Pure: how this host stands in a group, as a hook is told.
 
-use crate::election::call::{Entry, SessionId};
 use crate::election::health::Health;
 use crate::election::status::{Doing, Outcome, Phase, Status};
+use crate::status::snapshot::Snapshot;
 
 /// How this host stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub struct Standing {
     pub role: Role,
     /// Why: a sentence.
     pub reason: String,
-    /// The modify index of the trigger key when the last lock that was heard of was taken. It never falls.
+    /// The modify index of the trigger key by which this host knew that it took the lock, the last time that it
+    /// did. It never falls.
     pub term: Option<u64>,
     /// The trigger value of the host that leads, where one does.
     pub leader: Option<String>,
@@ -72,37 +73,33 @@ pub fn next(told: Option<&Standing>, newest: Standing) -> Option<Standing> {
     Some(Standing { role, ..newest })
 }
 
-/// Follows one group's machine.
+/// Follows one group.
 #[derive(Debug, Default)]
 pub struct Follower {
-    /// Who holds the lock, as last heard, and the index at which it was heard of first.
-    term: Option<(SessionId, u64)>,
     standing: Option<Standing>,
 }
 
 impl Follower {
-    /// Takes an answer that shows the trigger key. One that is older than others is no news.
-    pub fn see(&mut self, entry: &Entry) {
-        let Some(session) = &entry.session else {
-            return;
-        };
-        let newer = self
-            .term
-            .as_ref()
-            .is_none_or(|(holder, index)| holder != session && *index < entry.modify_index);
-        if newer {
-            self.term = Some((session.clone(), entry.modify_index));
-        }
+    /// Returns how the host stands; `None` until that is known.
+    pub fn follow(&mut self, group: &Snapshot) -> Option<Standing> {
+        let held = group.about.vip.as_ref().map(|_| group.held);
+        self.take(&group.about.value, &group.status, group.term, held)
     }
 
-    /// Returns how a host that calls itself `own` stands, where its address is `held` or not, or is not its
-    /// affair; `None` until that is known.
-    pub fn standing(&mut self, own: &str, status: &Status, held: Option<bool>) -> Option<Standing> {
-        if let Some((role, reason, leader)) = self.role(own, status, held) {
+    /// As for a host that calls itself `own`, whose address is `held` or not, or is not its affair.
+    fn take(
+        &mut self,
+        own: &str,
+        status: &Status,
+        term: Option<u64>,
+        held: Option<bool>,
+    ) -> Option<Standing> {
+        if let Some((role, reason, leader)) = self.role(own, status, term, held) {
+            let last = self.standing.as_ref().and_then(|standing| standing.term);
             self.standing = Some(Standing {
                 role,
                 reason,
-                term: self.term.as_ref().map(|(_, index)| *index),
+                term: term.or(last),
                 leader,
             });
         }
@@ -114,21 +111,20 @@ impl Follower {
         &self,
         own: &str,
         status: &Status,
+        term: Option<u64>,
         held: Option<bool>,
     ) -> Option<(Role, String, Option<String>)> {
-        let before = self.standing.as_ref().map(|standing| standing.role);
+        let before = self.standing.as_ref();
+        let led = before.filter(|standing| standing.role == Role::Leader);
         let leader = status.holder.as_ref().map(|holder| holder.value.clone());
         if let Phase::Leading(_) = status.phase {
-            let proven = match (&self.term, &status.session) {
-                (Some((holder, _)), Some(session)) => holder == session,
-                (_, _) => false,
-            };
             // An address that somebody removes is back in a moment.
-            let new = before != Some(Role::Leader) && proven && held != Some(false);
+            let led = led.is_some_and(|standing| standing.term == term);
+            let new = !led && term.is_some() && held != Some(false);
             let reason = "this host holds the lock".to_owned();
             return new.then(|| (Role::Leader, reason, Some(own.to_owned())));
         }
-        if before == Some(Role::Leader) {
+        if led.is_some() {
             let reason = status.ending.as_ref().map(ToString::to_string);
             let reason = reason.unwrap_or_else(|| "this host leads no longer".to_owned());
             return Some((Role::Standby, reason, leader));
@@ -136,7 +132,7 @@ impl Follower {
         if let Some(reason) = fault(status) {
             return Some((Role::Fault, reason, leader));
         }
-        match (leader, before) {
+        match (leader, before.map(|standing| standing.role)) {
             (Some(leader), _) => Some((Role::Standby, format!("{leader} leads"), Some(leader))),
             (None, Some(Role::Fault)) => {
                 Some((Role::Standby, "the fault is over".to_owned(), None))

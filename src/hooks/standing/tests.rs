@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::election::call::FailureKind;
+use crate::election::call::{FailureKind, SessionId};
 use crate::election::lease::{Lease, Terms};
 use crate::election::status::{Ending, Holder, Trouble};
 use crate::election::target::Blocker;
@@ -58,15 +58,6 @@ fn trouble(doing: Doing) -> Status {
     }
 }
 
-fn held_by(session: &str, modify_index: u64) -> Entry {
-    Entry {
-        value: None,
-        flags: 0,
-        session: Some(SessionId::new(session)),
-        modify_index,
-    }
-}
-
 /// What is told, as one line.
 fn told(standing: Option<Standing>) -> String {
     let Some(Standing {
@@ -86,32 +77,32 @@ fn told(standing: Option<Standing>) -> String {
 #[test]
 fn a_leader_is_one_when_its_term_is_known_and_its_address_is_up() {
     let mut follower = Follower::default();
-    let after = |follower: &mut Follower, held| told(follower.standing(OWN, &leading(), held));
-    assert_eq!(after(&mut follower, Some(true)), "nothing");
-    follower.see(&held_by("theirs", 6));
-    assert_eq!(after(&mut follower, Some(true)), "nothing");
-    follower.see(&held_by("ours", 7));
-    assert_eq!(after(&mut follower, Some(false)), "nothing");
+    let after =
+        |follower: &mut Follower, term, held| told(follower.take(OWN, &leading(), term, held));
+    assert_eq!(after(&mut follower, None, Some(true)), "nothing");
+    assert_eq!(after(&mut follower, Some(7), Some(false)), "nothing");
     let leads = "leader term=7 leader=web1: this host holds the lock";
-    assert_eq!(after(&mut follower, Some(true)), leads);
+    assert_eq!(after(&mut follower, Some(7), Some(true)), leads);
     // Somebody removed it, and it is put back.
-    assert_eq!(after(&mut follower, Some(false)), leads);
-    let mut companion = Follower::default();
-    companion.see(&held_by("ours", 7));
-    assert_eq!(after(&mut companion, None), leads);
+    assert_eq!(after(&mut follower, Some(7), Some(false)), leads);
+    // Lost and won again before anybody looked.
+    assert_eq!(after(&mut follower, None, Some(false)), leads);
+    let again = "leader term=9 leader=web1: this host holds the lock";
+    assert_eq!(after(&mut follower, Some(9), Some(true)), again);
+    assert_eq!(after(&mut Follower::default(), Some(7), None), leads);
 }
 
 #[test]
-fn a_term_never_falls_and_a_tenure_has_one() {
+fn the_last_term_is_told_to_the_end() {
     let mut follower = Follower::default();
-    let mut term = |session, index| {
-        follower.see(&held_by(session, index));
-        follower.term.as_ref().map(|(_, index)| *index)
-    };
-    assert_eq!(term("a", 5), Some(5));
-    assert_eq!(term("a", 8), Some(5), "written over and set right");
-    assert_eq!(term("b", 3), Some(5), "an old answer");
-    assert_eq!(term("b", 9), Some(9));
+    follower.take(OWN, &leading(), Some(7), None);
+    let after = told(follower.take(OWN, &standby(Some("web2")), None, None));
+    assert_eq!(
+        after,
+        "standby term=7 leader=web2: this host leads no longer"
+    );
+    let after = told(follower.take(OWN, &standby(Some("web3")), None, None));
+    assert_eq!(after, "standby term=7 leader=web3: web3 leads");
 }
 
 #[test]
@@ -200,12 +191,9 @@ fn each_status_and_what_it_is_told_as() {
             term: None,
             ..standing
         });
-        let mut follower = Follower {
-            term: None,
-            standing,
-        };
+        let mut follower = Follower { standing };
         assert_eq!(
-            told(follower.standing(OWN, &status, Some(false))),
+            told(follower.take(OWN, &status, None, Some(false))),
             expected,
             "after {before:?}: {status:?}"
         );
