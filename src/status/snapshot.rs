@@ -4,10 +4,10 @@
 //! waits meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::config::Vip;
 use crate::election::call::{Answer, Failure, SessionId};
 use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
@@ -30,8 +30,8 @@ pub struct About {
     pub priority: i32,
     /// What a lease is made from.
     pub terms: Terms,
-    /// The address that is held here, if it is, with its prefix length and interface.
-    pub vip: Option<(IpAddr, u8, String)>,
+    /// The address that is held here, if one is.
+    pub vip: Option<Vip>,
     /// What is done to it.
     pub deeds: Arc<Deeds>,
 }
@@ -111,6 +111,8 @@ pub enum Cause {
 pub struct Said {
     /// Who held the key at which index, by an answer.
     holder: Option<(SessionId, u64)>,
+    /// Whether the address came or went.
+    moved: bool,
 }
 
 impl Snapshot {
@@ -136,7 +138,13 @@ impl Snapshot {
         self.turned_at = now;
         match event {
             Some(Event::Completed { result, .. }) => return self.hear_answer(result),
-            Some(Event::Vip(VipReport { held, .. })) => self.held = *held,
+            Some(Event::Vip(VipReport { held, .. })) => {
+                let moved = std::mem::replace(&mut self.held, *held) != *held;
+                return Said {
+                    moved,
+                    ..Said::default()
+                };
+            }
             Some(
                 Event::DeadlineReached
                 | Event::Remembered { .. }
@@ -183,7 +191,7 @@ impl Snapshot {
     pub fn follow(&mut self, at: SystemTime, said: Said, status: Status) -> bool {
         let before = std::mem::replace(&mut self.status, status);
         let role = role(&self.status.phase);
-        let mut news = differ(&before, &self.status);
+        let mut news = said.moved || differ(&before, &self.status);
         if role != self.role {
             self.change(at, role, &before);
         }
@@ -303,10 +311,10 @@ impl Snapshot {
             Health::Good => Some(true),
             Health::Bad(_) => Some(false),
         };
-        let addresses = vip.iter().map(|(address, prefix, interface)| Address {
-            address: *address,
-            prefix: *prefix,
-            interface: interface.clone(),
+        let addresses = vip.iter().map(|vip| Address {
+            address: vip.address,
+            prefix: vip.prefix,
+            interface: vip.interface.clone(),
             held: self.held,
         });
         let lost = self.status.lost.iter();
