@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <trigger key>/candidates/<trigger value>   locked by its host's session, JSON
+//! <trigger key>/drain/<trigger value>        that host shall not lead, whatever is written there
 //! <trigger key>/switchover                   the trigger value that shall lead; empty for the best
 //! ```
 
@@ -66,6 +67,7 @@ pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<Strin
         index: read.index,
         candidates: Vec::new(),
         request: None,
+        drained: Vec::new(),
     };
     let mut ignored = Vec::new();
     for (key, entry) in read.entries {
@@ -84,6 +86,8 @@ pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<Strin
                 Some(session) => candidate(value, session, &entry)
                     .map(|candidate| group.candidates.push(candidate)),
             }
+        } else if let Some(value) = name.strip_prefix(DRAIN) {
+            trigger_value(value).map(|value| group.drained.push(value.to_owned()))
         } else {
             Ok(())
         };
@@ -95,12 +99,11 @@ pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<Strin
 }
 
 const CANDIDATES: &str = "candidates/";
+const DRAIN: &str = "drain/";
 const SWITCHOVER: &str = "switchover";
 
 fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate, String> {
-    if value.contains('/') || !is_name(value, MAX_VALUE) {
-        return Err("no trigger value".to_owned());
-    }
+    let value = trigger_value(value)?;
     let text = entry.value.as_deref().unwrap_or_default();
     if text.len() > MAX_ENTRY {
         return Err(format!("longer than {MAX_ENTRY} bytes"));
@@ -124,6 +127,13 @@ fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate
         lock_delay: Duration::from_millis(wire.lock_delay_ms).min(MAX_LOCK_DELAY),
         contact,
     })
+}
+
+fn trigger_value(text: &str) -> Result<&str, String> {
+    if text.contains('/') || !is_name(text, MAX_VALUE) {
+        return Err("no trigger value".to_owned());
+    }
+    Ok(text)
 }
 
 fn request(entry: &Entry) -> Result<Request, String> {
