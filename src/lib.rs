@@ -18,4 +18,5 @@ pub mod logging;
 pub mod peers;
 pub mod privileges;
 pub mod runtime;
+pub mod status;
 pub mod vip;

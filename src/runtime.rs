@@ -19,6 +19,9 @@ use serde::de::DeserializeOwned;
 /// The bytes of a key that make a file's name, three letters each at the most.
 const MAX_NAME: usize = 70;
 
+/// The bytes of a Unix socket's path: `sun_path` in unix(7), and a NUL at its end.
+const MAX_SOCKET: usize = 107;
+
 /// More than any record of ours has.
 const MAX_RECORD: u64 = 64 * 1024;
 
@@ -56,6 +59,15 @@ impl RuntimeDirectory {
             .collect();
         let tail = tail.map(|sum| format!("-{sum:016x}")).unwrap_or_default();
         self.path.join(format!("{name}{tail}.{kind}"))
+    }
+
+    /// Names the Unix socket at which the process of a group says how it is.
+    pub fn socket(&self, group: &str) -> PathBuf {
+        let path = self.file(group, "sock");
+        if path.as_os_str().len() <= MAX_SOCKET {
+            return path;
+        }
+        self.path.join(format!("{:016x}.sock", checksum(group)))
     }
 
     fn make(&self) -> io::Result<()> {
@@ -152,6 +164,19 @@ mod tests {
         let named = |end: char| directory.file(&format!("{}{end}", "/".repeat(500)), "session");
         assert_ne!(named('a'), named('b'));
         assert!(named('a').file_name().unwrap().len() < 255 - ".new".len());
+    }
+
+    #[test]
+    fn a_socket_has_a_path_that_the_kernel_takes() {
+        let directory = RuntimeDirectory::of(None);
+        let path = directory.socket("service/pg/leader");
+        assert_eq!(
+            path,
+            Path::new("/run/vip-elector/service_2fpg_2fleader.sock")
+        );
+        let named = |end: char| directory.socket(&format!("{}{end}", "k".repeat(90)));
+        assert_ne!(named('a'), named('b'));
+        assert!(named('a').as_os_str().len() <= MAX_SOCKET);
     }
 
     #[test]
