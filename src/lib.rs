@@ -15,6 +15,7 @@ pub mod driver;
 pub mod election;
 pub mod health;
 pub mod logging;
+pub mod operate;
 pub mod peers;
 pub mod privileges;
 pub mod runtime;

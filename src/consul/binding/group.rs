@@ -30,18 +30,23 @@ const MAX_ENTRY: usize = 1024;
 const MAX_VALUE: usize = 256;
 
 /// Returns what all keys below the trigger key begin with.
-pub(super) fn prefix(trigger_key: &str) -> String {
+pub(crate) fn prefix(trigger_key: &str) -> String {
     format!("{trigger_key}/")
 }
 
 /// Returns the key of a host's candidate entry.
-pub(super) fn candidate_key(trigger_key: &str, value: &str) -> String {
+pub(crate) fn candidate_key(trigger_key: &str, value: &str) -> String {
     format!("{trigger_key}/{CANDIDATES}{value}")
 }
 
 /// Returns the key of the switchover request.
-pub(super) fn request_key(trigger_key: &str) -> String {
+pub(crate) fn request_key(trigger_key: &str) -> String {
     format!("{trigger_key}/{SWITCHOVER}")
+}
+
+/// Returns the key whose existence drains a host.
+pub(crate) fn drain_key(trigger_key: &str, value: &str) -> String {
+    format!("{trigger_key}/{DRAIN}{value}")
 }
 
 /// Writes our own candidate entry.
@@ -62,7 +67,7 @@ pub(super) fn describe(
 }
 
 /// Reads the group, and says what had to be left out of it, each with why.
-pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<String>) {
+pub(crate) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<String>) {
     let mut group = GroupRead {
         index: read.index,
         candidates: Vec::new(),

@@ -117,6 +117,9 @@ impl World<'_> {
                 }));
             }
             Fault::Drain { .. } => {
+                if self.holder() == Some(host) {
+                    self.tally.saw("leaders drained");
+                }
                 self.hosts[host].drained.get_or_insert(self.now);
                 self.by_hand(Command::Put(Write {
                     key: group::drain(&request::value(host)),
