@@ -273,6 +273,11 @@ pub struct Flags {
     #[arg(long, value_name = "NAME", help_heading = "Consul")]
     pub partition: Option<String>,
 
+    /// Answer over HTTP how this daemon is: /metrics, /livez, /readyz, /leader, /status; better on
+    /// 127.0.0.1 alone [default: off]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Monitoring")]
+    pub listen: Option<String>,
+
     /// text or json [default: text]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,

@@ -21,7 +21,7 @@ mod report;
 mod takeover;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub struct Config {
     pub priority: i32,
     /// After how long a better candidate gets the lock, if at all.
     pub preempt_after: Option<Duration>,
+    /// Where the daemon says over HTTP how it is, if it does; the port is never 0.
+    pub listen: Option<SocketAddr>,
     /// How to log.
     pub log: Log,
     /// What is probably not meant, although it can be used.
@@ -208,6 +210,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
             peers: takeover.peers(),
             priority,
             preempt_after: takeover.preempt_after(),
+            listen: process.listen.and_then(|listen| listen.value),
             log,
             warnings,
             lines,

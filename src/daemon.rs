@@ -1,5 +1,6 @@
 //! Wires the parts of a running daemon together, and takes them down in order.
 
+mod answers;
 mod member;
 mod neighbours;
 mod reload;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 use vip_netlink::Netlink;
 
+use self::answers::Answers;
 use self::member::Member;
 use self::neighbours::Neighbours;
 use self::reload::Reloading;
@@ -124,10 +126,14 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let mut neighbours = Neighbours::open(config).await;
     let (told, health) = watch::channel(Health::Unknown);
     let (stop, stopping) = watch::channel(false);
+    let mut answers = Answers::new();
     let mut groups = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
         let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
         let bound = config.session.check_mode == CheckMode::Session;
+        if lock.is_some() {
+            answers.open(&directory, group.name());
+        }
         let member = Member {
             group: group.clone(),
             terms: terms(config),
@@ -154,6 +160,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
             stopping: stopping.clone(),
+            told: answers.of(config, group, terms(config)),
         };
         info!(
             group = group.name(),
@@ -183,11 +190,14 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let asked = client.clone();
     beside.spawn(async move { health::run(&name, sources, asked, told).await });
     beside.spawn(token::follow(client.clone()));
+    let (listen, listened) = watch::channel(config.listen);
+    answers.begin(&mut beside, listened);
     let reloading = Reloading {
         reread,
         in_force: config.clone(),
         client,
         health,
+        listen,
         logging,
     };
     beside.spawn(reloading.run(hangup));

@@ -2,7 +2,7 @@
 //!
 //! One task per group, spawned by `main`. It waits for (deadline | completion | report | word of a
 //! peer or of this host's health | stop), makes one call into the machine, carries the actions out, and is the only place that logs the
-//! machine's transitions. It ends when the machine has stopped, and is cancel safe: dropped, it
+//! machine's transitions, and publishes them. It ends when the machine has stopped, and is cancel safe: dropped, it
 //! abandons its requests, and the VIP task takes the address off.
 
 pub mod clock;
@@ -28,8 +28,9 @@ use crate::election::machine::{Action, Event, Machine, Params};
 use crate::election::note::Note;
 use crate::election::status::{Outcome, Phase};
 use crate::election::target::{VipOrder, VipReport};
-use crate::election::time::Timestamp;
 use crate::peers::Peers;
+use crate::status::counters::Timed;
+use crate::status::snapshot::{PULSE, Said, Snapshot};
 
 /// Consul, as far as one group goes.
 pub trait Consul: Send + Sync + 'static {
@@ -71,6 +72,8 @@ pub struct World<P, C, M, O> {
     pub health: watch::Receiver<Health>,
     /// Turning true is the request to give everything up.
     pub stop: watch::Receiver<bool>,
+    /// What is said of the group. Whoever waits on it is woken when there is news beside a lease that was prolonged.
+    pub told: watch::Sender<Snapshot>,
 }
 
 /// The driver's ends of the talk with the VIP task.
@@ -97,6 +100,7 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         peers,
         mut health,
         mut stop,
+        told,
     } = world;
     let (mut machine, actions) = Machine::start(params, clock.now(), seed);
     let mut hands = Hands {
@@ -109,6 +113,9 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         failure: None,
     };
     hands.carry_out(actions);
+    told.send_if_modified(|told| {
+        told.follow(clock.time_of_day(), Said::default(), machine.status())
+    });
     let mut stopping = false;
     loop {
         // A machine that wanted to be called at once for ever would leave no time for anything else.
@@ -118,25 +125,43 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
             return outcome;
         }
         let deadline = machine.deadline().map(|(at, _)| at);
+        let pulse = clock.now() + PULSE;
+        let wake_at = deadline.map_or(pulse, |at| at.min(pulse));
         let event = match hands.remembered.pop_front() {
-            Some(event) => event,
+            Some(event) => Some(event),
             None => tokio::select! {
                 // In this order, so that an answer that came with the deadline counts.
                 biased;
                 () = told_to_stop(&mut stop), if !stopping => {
                     stopping = true;
-                    Event::Stop
+                    Some(Event::Stop)
                 }
-                report = next_report(link.as_mut()) => Event::Vip(report),
-                Some((op, result)) = hands.calls.next() => Event::Completed { op, result },
-                health = next_health(&mut health) => Event::Health(health),
-                said = hands.peers.heard() => Event::Heard(said),
-                () = sleep(&mut clock, deadline) => Event::DeadlineReached,
+                report = next_report(link.as_mut()) => Some(Event::Vip(report)),
+                Some((op, took, result)) = hands.calls.next() => {
+                    if let Some((timed, took)) = took {
+                        told.send_if_modified(|told| {
+                            told.time(timed, took);
+                            false
+                        });
+                    }
+                    Some(Event::Completed { op, result })
+                }
+                health = next_health(&mut health) => Some(Event::Health(health)),
+                said = hands.peers.heard() => Some(Event::Heard(said)),
+                () = clock.sleep_until(wake_at) => None,
             },
         };
         // Read after whatever was waited for, a freeze of this process included: before anything follows
         // from the event, the machine compares it with the lease.
         let now = clock.now();
+        let due = deadline.filter(|at| *at <= now);
+        let event = event.or_else(|| due.map(|_| Event::DeadlineReached));
+        let mut said = Said::default();
+        told.send_if_modified(|told| {
+            said = told.turn(now, event.as_ref());
+            false
+        });
+        let Some(event) = event else { continue };
         let actions = machine.step(now, event);
         // Before the order, so that a heartbeat is out before the address is prolonged.
         hands.carry_out(actions);
@@ -144,9 +169,14 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
             link.orders
                 .send_if_modified(|last| std::mem::replace(last, order) != order);
         }
-        journal::log(group, now, &before, &machine.status());
+        let after = machine.status();
+        journal::log(group, now, &before, &after);
+        told.send_if_modified(|told| told.follow(clock.time_of_day(), said, after));
     }
 }
+
+/// Which request is over, how long it took if that is of interest, and what came of it.
+type Completed = (OpId, Option<(Timed, Duration)>, Result<Answer, Failure>);
 
 /// What carries the machine's actions out.
 struct Hands<'a, P, M, O> {
@@ -154,7 +184,7 @@ struct Hands<'a, P, M, O> {
     consul: Arc<P>,
     memory: M,
     peers: O,
-    calls: FuturesUnordered<BoxFuture<'static, (OpId, Result<Answer, Failure>)>>,
+    calls: FuturesUnordered<BoxFuture<'static, Completed>>,
     remembered: VecDeque<Event>,
     /// The last failure to remember that was logged.
     failure: Option<String>,
@@ -166,9 +196,10 @@ impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
         for action in actions {
             match action {
                 Action::Call { op, call, timeout } => {
-                    let answer = ask(Arc::clone(&self.consul), call, timeout);
-                    self.calls
-                        .push(answer.map(move |result| (op, result)).boxed());
+                    let timed = Timed::of(&call);
+                    let answer = ask(Arc::clone(&self.consul), call, timeout)
+                        .map(move |(took, result)| (op, timed.map(|timed| (timed, took)), result));
+                    self.calls.push(answer.boxed());
                 }
                 Action::Send { contact, datagram } => self.peers.send(&contact, &datagram),
                 Action::Remember { op, note } => {
@@ -187,14 +218,20 @@ impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
 }
 
 /// An answer comes back to every call, whatever Consul does.
-async fn ask<P: Consul>(consul: Arc<P>, call: Call, timeout: Duration) -> Result<Answer, Failure> {
+async fn ask<P: Consul>(
+    consul: Arc<P>,
+    call: Call,
+    timeout: Duration,
+) -> (Duration, Result<Answer, Failure>) {
     let what = call.to_string();
     trace!(what, "asking");
     let asked_at = Instant::now();
     let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
-    let took_us = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = asked_at.elapsed();
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     trace!(what, took_us, "answered");
-    answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)))
+    let result = answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)));
+    (took, result)
 }
 
 fn unanswered(what: &str, timeout: Duration) -> Failure {
@@ -204,13 +241,6 @@ fn unanswered(what: &str, timeout: Duration) -> Failure {
             "{what}: no answer from consul within {} ms",
             timeout.as_millis()
         ),
-    }
-}
-
-async fn sleep<C: Clock>(clock: &mut C, until: Option<Timestamp>) {
-    match until {
-        Some(at) => clock.sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

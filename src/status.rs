@@ -3,6 +3,15 @@
 //! Names are in kebab-case. Whoever reads it must bear fields that are not known yet: what is added later has
 //! a name of its own, and what is here keeps its meaning.
 
+pub mod board;
+pub mod counters;
+pub mod http;
+mod metrics;
+pub mod routes;
+pub mod serve;
+pub mod snapshot;
+pub mod time;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;

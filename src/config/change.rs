@@ -38,6 +38,7 @@ impl Config {
             peers,
             priority,
             preempt_after,
+            listen: _,
             log: _,
             warnings: _,
             lines: _,

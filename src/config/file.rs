@@ -60,6 +60,7 @@ const OWN_OPTIONS: &[&str] = &[
     "health-url",
     "http-auth-file",
     "kernel-lease",
+    "listen",
     "liveness-ttl",
     "lock-delay",
     "log-format",

@@ -1,5 +1,6 @@
 //! Pure: the options that the whole process has once: session, log, and whether it holds addresses.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tracing::Level;
@@ -8,7 +9,7 @@ use super::describe::Lines;
 use super::levels::{Levels, filled_flag, flag};
 use super::option::{Resolver, Time, boolean};
 use super::origin::Sourced;
-use super::report::{Fault, Findings};
+use super::report::{Caution, Fault, Findings};
 use super::{CheckMode, KernelLease, Log, LogFormat};
 
 /// What was asked for. A field is `None` only where a problem was reported.
@@ -19,6 +20,8 @@ pub(super) struct Process {
     pub(super) check_id: Option<Sourced<String>>,
     pub(super) check_mode: Option<Sourced<CheckMode>>,
     pub(super) kernel_lease: Option<Sourced<KernelLease>>,
+    /// `None` in it for nowhere.
+    pub(super) listen: Option<Sourced<Option<SocketAddr>>>,
     pub(super) log: Option<Log>,
 }
 
@@ -73,6 +76,20 @@ impl Process {
             KernelLease::Auto,
             kernel_lease_mode,
         );
+        let listen = resolver.option(
+            flag("--listen", flags.listen.as_ref()),
+            "listen",
+            None,
+            listen_address,
+        );
+        if let Some(listen) = &listen
+            && let Some(address) = listen.value.filter(|address| !address.ip().is_loopback())
+        {
+            let written = listen.means(address.to_string());
+            resolver
+                .findings
+                .warning("listen", &written, Caution::ListensBeyond);
+        }
         let format = resolver.option(
             flag("--log-format", flags.log_format.as_ref()),
             "log-format",
@@ -100,6 +117,10 @@ impl Process {
                 lease.name().to_owned()
             });
         }
+        lines.add("listen", listen.as_ref(), |listen| match listen {
+            Some(address) => address.to_string(),
+            None => "off".to_owned(),
+        });
         lines.add("log-format", format.as_ref(), |format| {
             format.name().to_owned()
         });
@@ -117,6 +138,7 @@ impl Process {
             check_id,
             check_mode,
             kernel_lease,
+            listen,
             log,
         }
     }
@@ -139,6 +161,16 @@ fn kernel_lease_mode(text: &str) -> Result<KernelLease, Fault> {
         _ => Err(Fault::NotOneOf {
             known: "auto or off",
         }),
+    }
+}
+
+fn listen_address(text: &str) -> Result<Option<SocketAddr>, Fault> {
+    if text == "off" {
+        return Ok(None);
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 && !address.ip().is_multicast() => Ok(Some(address)),
+        Ok(_) | Err(_) => Err(Fault::Listen),
     }
 }
 

@@ -156,6 +156,12 @@ pub enum Fault {
     )]
     PeerListen,
 
+    #[error(
+        "is no address to listen on; write one of this host's with a port, like 127.0.0.1:8548 or \
+         [::1]:8548, or off"
+    )]
+    Listen,
+
     // Consul.
     #[error("names no endpoint; write for example http://127.0.0.1:8500")]
     NoEndpoint,
@@ -240,6 +246,11 @@ pub enum Caution {
          auto unless another program of this host cannot bear the refresh events"
     )]
     NoKernelLease,
+    #[error(
+        "is more than this host: whoever reaches it can read, unencrypted, who leads and what goes wrong; \
+         write 127.0.0.1 unless the network keeps strangers out"
+    )]
+    ListensBeyond,
     #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
     Unverified,
     #[error(

@@ -22,6 +22,7 @@ use crate::election::status::Outcome;
 use crate::peers::post::Letterbox;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
+use crate::status::snapshot::Snapshot;
 use crate::vip::kernel::LinkKernel;
 use crate::vip::task;
 
@@ -37,6 +38,7 @@ pub(super) struct Member {
     pub(super) address_file: AddressFile,
     pub(super) netlink: Option<Arc<Netlink>>,
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) told: watch::Sender<Snapshot>,
 }
 
 impl Member {
@@ -52,6 +54,7 @@ impl Member {
             address_file,
             netlink,
             stopping,
+            told,
         } = self;
         let name = group.name().to_owned();
         let clock = || BootClock::open().map_err(setup("a timer"));
@@ -74,6 +77,7 @@ impl Member {
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,
+                    deeds: Arc::clone(&told.borrow().about.deeds),
                 };
                 let (name, clock) = (name.clone(), clock()?);
                 tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
@@ -92,6 +96,7 @@ impl Member {
             peers,
             health,
             stop: stopping,
+            told,
         };
         let driver = driver::run(&name, params, nonce, world);
         tokio::pin!(driver);

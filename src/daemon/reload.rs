@@ -1,9 +1,11 @@
 //! Applier: puts another configuration into force while the elections run, as a whole or not at all.
 //!
-//! What may change is how Consul is reached, what this host's health is, and how the log looks. Session, lock
+//! What may change is how Consul is reached, what this host's health is, where it is asked how it is, and how
+//! the log looks. Session, lock
 //! and address go on.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
@@ -24,6 +26,7 @@ pub(super) struct Reloading {
     pub(super) in_force: Config,
     pub(super) client: Client,
     pub(super) health: watch::Sender<health::Sources>,
+    pub(super) listen: watch::Sender<Option<SocketAddr>>,
     pub(super) logging: Logging,
 }
 
@@ -55,6 +58,9 @@ impl Reloading {
         self.logging.change(&config.log);
         self.client.take(way);
         self.health.send_replace(health::Sources::of(&config));
+        // One that stays goes on with its connections.
+        self.listen
+            .send_if_modified(|last| std::mem::replace(last, config.listen) != config.listen);
         for warning in &config.warnings {
             warn!("{warning}");
         }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -16,8 +16,22 @@ pub trait Clock: Send {
     /// Returns the time since boot, suspend included.
     fn now(&self) -> Timestamp;
 
+    /// Returns the time of day, for what people read. Nothing follows from it: it may jump.
+    fn time_of_day(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
     /// Waits until `at`. Cancel safe; one wait at a time.
     fn sleep_until(&mut self, at: Timestamp) -> impl Future<Output = ()> + Send;
+}
+
+/// Returns the time since boot, suspend included.
+pub fn now() -> Timestamp {
+    // The clock exists on every kernel since 2.6.39; were it to fail, an instant that no lease
+    // survives is the safe answer.
+    let since_boot = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
+        .map_or(Duration::MAX, Duration::from);
+    Timestamp::from_boot(since_boot)
 }
 
 /// `CLOCK_BOOTTIME`, with a timer on the same clock.
@@ -59,11 +73,7 @@ impl BootClock {
 
 impl Clock for BootClock {
     fn now(&self) -> Timestamp {
-        // The clock exists on every kernel since 2.6.39; were it to fail, an instant that no lease
-        // survives is the safe answer.
-        let since_boot = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
-            .map_or(Duration::MAX, Duration::from);
-        Timestamp::from_boot(since_boot)
+        now()
     }
 
     async fn sleep_until(&mut self, at: Timestamp) {

@@ -7,6 +7,8 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,6 +18,7 @@ use crate::driver::clock::Clock;
 use crate::election::lease::KernelLifetime;
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
+use crate::status::counters::Deeds;
 use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
 
 /// How many looks and steps may follow each other without a wait: a bound on a disagreement with the kernel.
@@ -49,6 +52,8 @@ pub struct Link {
     pub orders: watch::Receiver<VipOrder>,
     /// What the kernel says.
     pub reports: watch::Sender<Option<VipReport>>,
+    /// What is counted.
+    pub deeds: Arc<Deeds>,
 }
 
 /// Runs until the driver is gone.
@@ -139,6 +144,7 @@ impl Task<'_> {
                 },
                 Next::Do(step) => {
                     let result = kernel.apply(step).await;
+                    count(&link.deeds, step, &result);
                     self.log(step, result.as_ref().err());
                     self.reconciler.done(clock.now(), order, step, result);
                 }
@@ -227,4 +233,12 @@ impl Task<'_> {
         }
         self.blocker = blocker.cloned();
     }
+}
+
+fn count(deeds: &Deeds, step: Step, result: &Result<(), String>) {
+    match (step, result) {
+        (_, Err(_)) => deeds.failures.fetch_add(1, Ordering::Relaxed),
+        (Step::Announce, Ok(())) => deeds.announcements.fetch_add(1, Ordering::Relaxed),
+        (Step::Add { .. } | Step::Refresh { .. } | Step::Remove { .. }, Ok(())) => 0,
+    };
 }

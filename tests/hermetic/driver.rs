@@ -3,10 +3,12 @@
 mod memory;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use vip_elector::driver::clock::Clock;
 use vip_elector::driver::{self, Link, World};
 use vip_elector::election::health::Health;
 use vip_elector::election::lease::Terms;
@@ -15,6 +17,9 @@ use vip_elector::election::note::Before;
 use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
 use vip_elector::peers::post::Letterbox;
+use vip_elector::status::Role;
+use vip_elector::status::counters::Deeds;
+use vip_elector::status::snapshot::{About, Cause, PULSE, Snapshot};
 use vip_elector::vip::task;
 
 use self::memory::{Forgetful, MemoryConsul, MemoryKernel, PausedClock};
@@ -32,6 +37,7 @@ struct Host {
     orders: watch::Receiver<VipOrder>,
     reports: watch::Sender<Option<VipReport>>,
     stop: watch::Sender<bool>,
+    told: watch::Receiver<Snapshot>,
 }
 
 impl Host {
@@ -39,8 +45,10 @@ impl Host {
         let (orders, orders_seen) = watch::channel(VipOrder::first(VipTarget::Absent));
         let (reports, reports_seen) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
+        let terms = Terms::managed(D, T);
+        let (told, seen) = watch::channel(not_begun(name, terms));
         let params = Params {
-            terms: Terms::managed(D, T),
+            terms,
             value: name.into(),
             session_name: name.into(),
             before: Before::Nothing,
@@ -60,6 +68,7 @@ impl Host {
                 peers: None::<Letterbox>,
                 health: watch::channel(Health::Good).1,
                 stop: stopping,
+                told,
             };
             driver::run("key", params, 1, world).await
         });
@@ -68,6 +77,7 @@ impl Host {
             orders: orders_seen,
             reports,
             stop,
+            told: seen,
         };
         host.report(false);
         host
@@ -94,6 +104,19 @@ impl Host {
         let waited = tokio::time::timeout(LIMIT, self.orders.wait_for(absent)).await;
         waited.expect("led for ever").unwrap();
     }
+}
+
+fn not_begun(value: &str, terms: Terms) -> Snapshot {
+    let clock = PausedClock::new();
+    let about = About {
+        group: "key".into(),
+        value: value.into(),
+        priority: 0,
+        terms,
+        vip: Some(("192.0.2.1".parse().unwrap(), 32, "eth0".into())),
+        deeds: Arc::default(),
+    };
+    Snapshot::new(about, clock.time_of_day(), clock.now())
 }
 
 fn elapsed(since: tokio::time::Instant) -> Duration {
@@ -237,6 +260,96 @@ async fn transitions_are_logged_once_and_a_healthy_standby_is_silent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_driver_says_of_itself_follows_what_it_does() {
+    let consul = MemoryConsul::with_released_key();
+    let mut first = Host::start("web1", &consul);
+    first.until_held().await;
+    let mut second = Host::start("web2", &consul);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let now = PausedClock::new().now();
+
+    let (leader, standby) = (first.told.borrow().clone(), second.told.borrow().clone());
+    assert!(leader.leads(now) && !standby.leads(now));
+    assert_eq!((leader.role, standby.role), (Role::Leader, Role::Standby));
+    assert_eq!(
+        (leader.leader(), standby.leader()),
+        (Some("web1"), Some("web1"))
+    );
+    assert_eq!(leader.why(), None);
+    assert_eq!(standby.why().as_deref(), Some("web1 leads"));
+    assert!(leader.held && !standby.held);
+    // 5 is the released key, 6 the session, 7 the lock.
+    assert_eq!((leader.term, standby.term), (Some(7), None));
+    let confirms = leader.counters.confirms.cumulative().last();
+    assert!(
+        confirms > Some(30),
+        "{confirms:?} in 30 s, one in 0.67 s at least"
+    );
+    assert_eq!(
+        leader.counters.confirms.sum(),
+        Duration::from_millis(confirms.unwrap())
+    );
+    assert!(standby.counters.confirms.cumulative().last() == Some(0));
+    assert!(standby.counters.renewals.cumulative().last() > Some(0));
+    // What this Consul refuses: candidates, once.
+    assert_eq!(standby.counters.errors.get("unavailable"), None);
+
+    consul.destroy_holder(D);
+    first.until_absent().await;
+    first.report(false);
+    second.until_held().await;
+    let term = |told: &Snapshot| told.term.is_some();
+    let new = second.told.wait_for(term).await.unwrap().clone();
+    assert!(new.term > leader.term);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let old = first.told.borrow().clone();
+    let changes: Vec<_> = old
+        .transitions
+        .iter()
+        .map(|change| (change.to, change.cause))
+        .collect();
+    assert_eq!(
+        changes[..2],
+        [
+            (Role::Standby, Cause::Joined),
+            (Role::Leader, Cause::Acquired)
+        ]
+    );
+    assert!(
+        changes[2..]
+            .iter()
+            .any(|(_, cause)| *cause == Cause::KeyDeleted || *cause == Cause::SessionGone)
+    );
+    assert_eq!(old.term, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_wakes_others_for_news_alone_and_goes_round_all_the_same() {
+    let consul = MemoryConsul::with_released_key();
+    let mut host = Host::start("web1", &consul);
+    host.until_held().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    host.told.borrow_and_update();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!host.told.has_changed().unwrap(), "confirms are no news");
+    let still = |host: &Host| PausedClock::new().now() - host.told.borrow().turned_at;
+    assert!(still(&host) <= PULSE, "{:?}", still(&host));
+
+    // Waiting for the kernel's word, a driver has nothing to do but to go round.
+    let idle = Host::start("web2", &consul);
+    idle.reports.send_replace(None);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(still(&idle) <= PULSE, "{:?}", still(&idle));
+
+    host.driver.abort();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(
+        still(&host) >= Duration::from_secs(60),
+        "who is gone is seen to be"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driver_is_gone() {
     let kernel = MemoryKernel::default();
     let absent = VipOrder {
@@ -245,9 +358,11 @@ async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driv
     };
     let (orders, orders_seen) = watch::channel(absent);
     let (reports, mut reports_seen) = watch::channel(None);
+    let deeds = Arc::new(Deeds::default());
     let ends = task::Link {
         orders: orders_seen,
         reports,
+        deeds: Arc::clone(&deeds),
     };
     let address = "192.0.2.1".parse().unwrap();
     let running = tokio::spawn({
@@ -269,6 +384,13 @@ async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driv
     drop(orders);
     running.await.unwrap();
     assert!(!kernel.is_up());
+    let announced = kernel
+        .steps()
+        .iter()
+        .filter(|step| *step == "Announce")
+        .count() as u64;
+    assert!(announced > 0);
+    assert_eq!(deeds.announcements.load(Ordering::Relaxed), announced);
     assert_eq!(
         kernel.steps().last().map(String::as_str),
         Some("Remove { prefix: 32 }")
@@ -288,6 +410,7 @@ async fn the_vip_task_ends_a_lease_that_nobody_prolongs() {
     let ends = task::Link {
         orders: orders_seen,
         reports,
+        deeds: Arc::default(),
     };
     let address = "192.0.2.1".parse().unwrap();
     let started = tokio::time::Instant::now();

@@ -14,4 +14,5 @@ mod hostile;
 mod lines;
 mod peers;
 mod simulation;
+mod status;
 mod supply_chain;

@@ -1,0 +1,489 @@
+//! Pure: one group as its driver last saw it, in the driver's own words and instants.
+//!
+//! The driver is the only writer. A reader borrows it for no longer than it takes to copy what it needs: the driver
+//! waits meanwhile.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::election::call::{Answer, Failure, SessionId};
+use crate::election::health::Health;
+use crate::election::lease::{Lease, Terms};
+use crate::election::machine::Event;
+use crate::election::status::{Ending, Feature, Outcome, Phase, Status};
+use crate::election::target::VipReport;
+use crate::election::time::Timestamp;
+use crate::status::counters::{Counters, Deeds, Timed, error_name};
+use crate::status::time::rfc3339;
+use crate::status::{Address, GroupReport, Role, TRANSITIONS, Transition};
+
+/// What is known of a group before it runs.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The trigger key.
+    pub group: String,
+    /// The trigger value.
+    pub value: String,
+    /// Higher is better.
+    pub priority: i32,
+    /// What a lease is made from.
+    pub terms: Terms,
+    /// The address that is held here, if it is, with its prefix length and interface.
+    pub vip: Option<(IpAddr, u8, String)>,
+    /// What is done to it.
+    pub deeds: Arc<Deeds>,
+}
+
+/// One group.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What it is.
+    pub about: About,
+    /// The machine; before it has run, as one that has not begun.
+    pub status: Status,
+    /// What the host is in it.
+    pub role: Role,
+    /// Since when.
+    pub since: SystemTime,
+    /// The `ModifyIndex` by which we know that we took the lock; `None` when we do not lead, or not yet.
+    pub term: Option<u64>,
+    /// How many candidates there are, this host included; `None` before they have been looked at.
+    pub candidates: Option<usize>,
+    /// Whether the kernel has said that the address is up by our doing.
+    pub held: bool,
+    /// The newest last.
+    pub transitions: VecDeque<Change>,
+    /// What was counted.
+    pub counters: Counters,
+    /// When the driver's loop last went round. It does so every [`PULSE`] at least.
+    pub turned_at: Timestamp,
+    /// No term of ours is ever lower than this.
+    highest_term: u64,
+}
+
+/// How long the driver's loop waits at most.
+pub const PULSE: Duration = Duration::from_secs(1);
+
+/// A change of the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at: SystemTime,
+    /// What the host was.
+    pub from: Role,
+    /// What it became.
+    pub to: Role,
+    /// Why, for whoever counts.
+    pub cause: Cause,
+    /// Why, for whoever reads.
+    pub reason: String,
+}
+
+/// Why a role changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(
+    missing_docs,
+    reason = "the names say it, and are those that are published"
+)]
+pub enum Cause {
+    Acquired,
+    Joined,
+    Adopted,
+    LeaseExpired,
+    SessionGone,
+    KeyDeleted,
+    Unlocked,
+    Taken,
+    Blocked,
+    Unhealthy,
+    Switchover,
+    Preempted,
+    Stopping,
+    GivenUp,
+    NotALock,
+}
+
+/// What an event says to others, kept while the machine makes something of it.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Said {
+    /// Who held the key at which index, by an answer.
+    holder: Option<(SessionId, u64)>,
+}
+
+impl Snapshot {
+    /// Begins with a group that has done nothing yet.
+    pub fn new(about: About, at: SystemTime, now: Timestamp) -> Self {
+        Self {
+            role: Role::Joining,
+            about,
+            status: not_begun(),
+            since: at,
+            term: None,
+            candidates: None,
+            held: false,
+            transitions: VecDeque::new(),
+            counters: Counters::default(),
+            turned_at: now,
+            highest_term: 0,
+        }
+    }
+
+    /// Takes in that the loop goes round, and an event before the machine does.
+    pub fn turn(&mut self, now: Timestamp, event: Option<&Event>) -> Said {
+        self.turned_at = now;
+        match event {
+            Some(Event::Completed { result, .. }) => return self.hear_answer(result),
+            Some(Event::Vip(VipReport { held, .. })) => self.held = *held,
+            Some(
+                Event::DeadlineReached
+                | Event::Remembered { .. }
+                | Event::Heard(_)
+                | Event::Health(_)
+                | Event::Stop,
+            )
+            | None => {}
+        }
+        Said::default()
+    }
+
+    fn hear_answer(&mut self, result: &Result<Answer, Failure>) -> Said {
+        let mut said = Said::default();
+        match result {
+            Ok(Answer::Key(key)) => {
+                let entry = key.entry.as_ref();
+                let held =
+                    entry.and_then(|entry| Some((entry.session.clone()?, entry.modify_index)));
+                said.holder = held;
+            }
+            Ok(Answer::Group(group)) => self.candidates = Some(group.candidates.len()),
+            Ok(Answer::Created(_) | Answer::Found(_) | Answer::LockDelay(_) | Answer::Done) => {}
+            Err(failure) => {
+                if let Some(name) = error_name(failure.kind) {
+                    *self.counters.errors.entry(name).or_default() += 1;
+                }
+            }
+        }
+        said
+    }
+
+    /// Takes in how long a request took.
+    pub fn time(&mut self, timed: Timed, took: Duration) {
+        match (timed, &self.status.phase) {
+            (Timed::Renewal, _) => self.counters.renewals.observe(took),
+            (Timed::Proof, Phase::Leading(_)) => self.counters.confirms.observe(took),
+            (Timed::Proof, _) => {}
+        }
+    }
+
+    /// Takes in what the machine made of it. Returns whether there is something new beside a lease that
+    /// was prolonged.
+    pub fn follow(&mut self, at: SystemTime, said: Said, status: Status) -> bool {
+        let before = std::mem::replace(&mut self.status, status);
+        let role = role(&self.status.phase);
+        let mut news = differ(&before, &self.status);
+        if role != self.role {
+            self.change(at, role, &before);
+        }
+        if role != Role::Leader {
+            self.term = None;
+        } else if let Some((session, index)) = said.holder
+            && self.term.is_none()
+            && self.status.session == Some(session)
+            && index > self.highest_term
+        {
+            self.term = Some(index);
+            self.highest_term = index;
+            news = true;
+        }
+        news
+    }
+
+    fn change(&mut self, at: SystemTime, to: Role, before: &Status) {
+        let (cause, reason) = why_changed(before, &self.status);
+        let from = std::mem::replace(&mut self.role, to);
+        self.since = at;
+        *self.counters.transitions.entry((to, cause)).or_default() += 1;
+        if self.transitions.len() == TRANSITIONS {
+            self.transitions.pop_front();
+        }
+        self.transitions.push_back(Change {
+            at,
+            from,
+            to,
+            cause,
+            reason,
+        });
+    }
+
+    /// Returns the lease while it is to be lived by.
+    pub const fn lease(&self) -> Option<&Lease> {
+        match &self.status.phase {
+            Phase::Leading(lease) => Some(lease),
+            Phase::Adopting
+            | Phase::Clearing
+            | Phase::Preflight
+            | Phase::Joining
+            | Phase::Standby
+            | Phase::Resigning
+            | Phase::Stopped(_) => None,
+        }
+    }
+
+    /// Returns whether this host leads, and may do so now.
+    pub fn leads(&self, now: Timestamp) -> bool {
+        self.lease().is_some_and(|lease| lease.is_live(now))
+    }
+
+    /// Returns who leads, by trigger value, as far as it is known.
+    pub fn leader(&self) -> Option<&str> {
+        match (self.lease(), &self.status.holder) {
+            (Some(_), _) => Some(&self.about.value),
+            (None, Some(holder)) => Some(&holder.value),
+            (None, None) => None,
+        }
+    }
+
+    /// Returns why this host does not lead.
+    pub fn why(&self) -> Option<String> {
+        let Status {
+            phase,
+            blocker,
+            trouble,
+            not_a_lock,
+            health,
+            ending,
+            ..
+        } = &self.status;
+        let trouble = trouble.as_ref().map(|trouble| trouble.message.clone());
+        let ending = ending.as_ref();
+        Some(match phase {
+            Phase::Leading(_) => return None,
+            Phase::Adopting => "it looks for the session of the process before".to_owned(),
+            Phase::Clearing => "it takes off the address that the process before left".to_owned(),
+            Phase::Preflight | Phase::Joining => {
+                trouble.unwrap_or_else(|| "it is getting a session".to_owned())
+            }
+            Phase::Resigning => match ending {
+                Some(ending) => format!("it gives up: {ending}"),
+                None => "it gives its session up".to_owned(),
+            },
+            Phase::Stopped(outcome) => stopped(outcome),
+            Phase::Standby => match (not_a_lock, health, blocker, self.leader()) {
+                (Some(flags), _, _, _) => not_a_lock_any_more(*flags, &self.about.group),
+                (None, Health::Bad(reason), _, _) => format!("this host is not healthy: {reason}"),
+                (None, _, Some(blocker), _) => format!("the address cannot be held here: {blocker}"),
+                (None, _, None, Some(leader)) => format!("{leader} leads"),
+                (None, Health::Unknown, None, None) => {
+                    "it is not known yet whether this host is healthy".to_owned()
+                }
+                (None, Health::Good, None, None) => trouble.unwrap_or_else(|| match ending {
+                    Some(ending) => {
+                        format!("nobody leads, and this host asks for the lock; it led last until: {ending}")
+                    }
+                    None => "nobody leads, and this host asks for the lock".to_owned(),
+                }),
+            },
+        })
+    }
+
+    /// Returns the group as it is told to others.
+    pub fn report(&self, now: Timestamp) -> GroupReport {
+        let About {
+            group,
+            value,
+            priority,
+            vip,
+            ..
+        } = &self.about;
+        let healthy = match &self.status.health {
+            Health::Unknown => None,
+            Health::Good => Some(true),
+            Health::Bad(_) => Some(false),
+        };
+        let addresses = vip.iter().map(|(address, prefix, interface)| Address {
+            address: *address,
+            prefix: *prefix,
+            interface: interface.clone(),
+            held: self.held,
+        });
+        let lost = self.status.lost.iter();
+        GroupReport {
+            group: group.clone(),
+            value: value.clone(),
+            role: self.role,
+            since: rfc3339(self.since),
+            why: self.why(),
+            leader: self.leader().map(str::to_owned),
+            session: self.status.session.as_ref().map(SessionId::to_string),
+            lease_left_ms: self.lease().map(|lease| millis(lease.left(now))),
+            term: self.term,
+            candidate: self.status.candidate,
+            priority: *priority,
+            healthy,
+            health: match &self.status.health {
+                Health::Unknown => "not known yet".to_owned(),
+                Health::Good => "healthy".to_owned(),
+                Health::Bad(reason) => reason.clone(),
+            },
+            drained: false,
+            addresses: addresses.collect(),
+            transitions: self.transitions.iter().map(Change::report).collect(),
+            trouble: self
+                .status
+                .trouble
+                .as_ref()
+                .map(|trouble| trouble.message.clone()),
+            lost: lost
+                .map(|(feature, why)| (feature_name(*feature).to_owned(), why.clone()))
+                .collect(),
+        }
+    }
+}
+
+impl Change {
+    fn report(&self) -> Transition {
+        Transition {
+            at: rfc3339(self.at),
+            from: self.from,
+            to: self.to,
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+impl Cause {
+    /// As it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Acquired => "acquired",
+            Self::Joined => "joined",
+            Self::Adopted => "adopted",
+            Self::LeaseExpired => "lease_expired",
+            Self::SessionGone => "session_gone",
+            Self::KeyDeleted => "key_deleted",
+            Self::Unlocked => "unlocked",
+            Self::Taken => "taken",
+            Self::Blocked => "blocked",
+            Self::Unhealthy => "unhealthy",
+            Self::Switchover => "switchover",
+            Self::Preempted => "preempted",
+            Self::Stopping => "stopping",
+            Self::GivenUp => "given_up",
+            Self::NotALock => "not_a_lock",
+        }
+    }
+
+    const fn of(ending: &Ending) -> Self {
+        match ending {
+            Ending::LeaseExpired => Self::LeaseExpired,
+            Ending::SessionGone => Self::SessionGone,
+            Ending::KeyDeleted => Self::KeyDeleted,
+            Ending::Unlocked => Self::Unlocked,
+            Ending::TakenBy(_) => Self::Taken,
+            Ending::Blocked(_) => Self::Blocked,
+            Ending::Unhealthy(_) => Self::Unhealthy,
+            Ending::Switchover(_) => Self::Switchover,
+            Ending::Preempted(_) => Self::Preempted,
+            Ending::Stopping => Self::Stopping,
+        }
+    }
+}
+
+const fn not_begun() -> Status {
+    Status {
+        phase: Phase::Clearing,
+        session: None,
+        holder: None,
+        ending: None,
+        blocker: None,
+        trouble: None,
+        not_a_lock: None,
+        overwritten: 0,
+        health: Health::Unknown,
+        candidate: false,
+        lost: BTreeMap::new(),
+        handed_to: None,
+        refused_request: None,
+        deposed: None,
+    }
+}
+
+const fn role(phase: &Phase) -> Role {
+    match phase {
+        Phase::Adopting | Phase::Clearing | Phase::Preflight | Phase::Joining => Role::Joining,
+        Phase::Standby => Role::Standby,
+        Phase::Leading(_) => Role::Leader,
+        Phase::Resigning => Role::Resigning,
+        Phase::Stopped(_) => Role::Stopped,
+    }
+}
+
+/// Whether one is not just the other with a longer lease.
+fn differ(before: &Status, after: &Status) -> bool {
+    if let (Phase::Leading(_), Phase::Leading(_)) = (&before.phase, &after.phase) {
+        let phase = before.phase.clone();
+        return *before
+            != Status {
+                phase,
+                ..after.clone()
+            };
+    }
+    before != after
+}
+
+fn why_changed(before: &Status, after: &Status) -> (Cause, String) {
+    let ended = || match &after.ending {
+        Some(ending) => (Cause::of(ending), ending.to_string()),
+        None => (Cause::Stopping, Ending::Stopping.to_string()),
+    };
+    match (&before.phase, &after.phase) {
+        (_, Phase::Leading(_)) => (Cause::Acquired, "it holds the lock".to_owned()),
+        (Phase::Leading(_), _) | (Phase::Standby, Phase::Resigning) => ended(),
+        (Phase::Adopting, Phase::Standby) => (
+            Cause::Adopted,
+            "it went on with the session of the process before".to_owned(),
+        ),
+        (_, Phase::Standby) => (Cause::Joined, "it has a session".to_owned()),
+        (_, Phase::Stopped(outcome @ Outcome::NotALock { .. })) => {
+            (Cause::NotALock, stopped(outcome))
+        }
+        (_, Phase::Stopped(outcome)) => (Cause::Stopping, stopped(outcome)),
+        (
+            _,
+            Phase::Adopting
+            | Phase::Clearing
+            | Phase::Preflight
+            | Phase::Joining
+            | Phase::Resigning,
+        ) => (Cause::GivenUp, "the session before is given up".to_owned()),
+    }
+}
+
+fn stopped(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Stopped => "it was stopped".to_owned(),
+        Outcome::SessionLeft => "it was stopped, and could not give its session up".to_owned(),
+        Outcome::NotALock { flags } => format!("the trigger key is not a lock (Flags={flags})"),
+    }
+}
+
+fn not_a_lock_any_more(flags: u64, key: &str) -> String {
+    format!(
+        "the trigger key is not a lock any more (Flags={flags}); delete it with `consul kv delete {key}`"
+    )
+}
+
+const fn feature_name(feature: Feature) -> &'static str {
+    match feature {
+        Feature::Candidates => "candidates",
+        Feature::Liveness => "liveness-check",
+        Feature::PeerWatch => "peer-watch",
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
