@@ -12,6 +12,7 @@ mod refuse;
 mod survey;
 mod switchover;
 mod table;
+mod view;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -20,8 +21,9 @@ use thiserror::Error;
 use tokio::signal::ctrl_c;
 
 use self::look::Looker;
-pub use self::survey::{GroupView, HostView, Lock, Note, Role, Seen, Survey, survey};
+pub use self::survey::{Seen, survey};
 pub use self::table::{Style, show};
+pub use self::view::{GroupView, HostView, Lock, Note, Role, Survey};
 use crate::config::{Config, Group};
 use crate::consul::{BuildError, Client};
 use crate::election::call::Failure;

@@ -6,7 +6,8 @@ use tokio::time::{Instant, timeout};
 
 use super::hands::Hands;
 use super::look::PATIENCE;
-use super::survey::{GroupView, Note, Role, one_line};
+use super::survey::one_line;
+use super::view::{GroupView, Note, Role};
 use super::{Error, Operator, refuse};
 use crate::config::Group;
 use crate::consul::kv::Consistency;
@@ -90,7 +91,7 @@ impl Operator<'_> {
         self.looker.client.resume(name, host, PATIENCE).await?;
         if view
             .host(host)
-            .is_some_and(|host| host.role == Role::Absent)
+            .is_some_and(|host| host.role == Role::Absent && host.node.is_none())
         {
             self.say(&format!(
                 "{name}: {host} is drained no more; it takes no part now"

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::local;
-use super::survey::{GroupView, Note, Seen, survey};
+use super::survey::{Seen, survey};
+use super::view::{GroupView, Note};
 use crate::config::Group;
 use crate::consul::agent::Check;
 use crate::consul::kv::{Consistency, PrefixRead};

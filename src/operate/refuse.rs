@@ -1,6 +1,6 @@
 //! Pure: what cannot work, and why; asked before anything is written.
 
-use super::survey::{GroupView, HostView, Role};
+use super::view::{GroupView, HostView, Role};
 
 /// A switchover, to this host or to the best candidate.
 ///

@@ -1,6 +1,7 @@
 //! Pure: how it is shown: a table for people, plain where nobody looks at a terminal.
 
-use super::survey::{GroupView, HostView, Role, Survey, one_line};
+use super::survey::one_line;
+use super::view::{GroupView, HostView, Role, Survey};
 use crate::status::{GroupReport, Role as Own, Transition};
 
 /// How much of a daemon's past is shown.

@@ -165,7 +165,7 @@ async fn a_group_is_operated_from_elsewhere() {
     });
     let shown = text(&run(&["status"]).stdout);
     assert!(shown.contains("nobody leads"), "{shown}");
-    assert!(shown.contains("host2: drained by"), "{shown}");
+    assert!(shown.contains("drained by"), "{shown}");
 
     let said = done(&run(&["resume", "host2"]));
     assert!(
@@ -186,7 +186,8 @@ async fn a_group_is_operated_from_elsewhere() {
 
 async fn without_the_right_it_is_named() {
     let place = Place::new();
-    let daemon = place.host("host1").start();
+    let host = place.host("host1");
+    let daemon = host.start();
     daemon.says("LOCK ACQUIRED", 1);
     place.stands("host1");
     let rules = r#"{"Name":"look","Rules":"key_prefix \"service/\" { policy = \"read\" }"}"#;

@@ -9,6 +9,7 @@ mod companion;
 mod daemon;
 mod endings;
 mod managed;
+mod operate;
 mod privileges;
 mod reload;
 mod remembered;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())
+        .chain(operate::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager], trials)
 }
