@@ -18,9 +18,12 @@ fn before_the_first_look() -> Bench {
 }
 
 fn handed_to(bench: &Bench) -> Option<String> {
-    bench.under_way.iter().find_map(|(_, call)| match call {
-        Call::HandOver { successor, .. } => Some(successor.value.clone()),
-        _ => None,
+    bench.under_way.iter().find_map(|(_, call)| {
+        if let Call::HandOver { successor, .. } = call {
+            Some(successor.value.clone())
+        } else {
+            None
+        }
     })
 }
 
