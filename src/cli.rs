@@ -185,6 +185,22 @@ pub struct Flags {
     #[arg(long, value_name = "NUMBER", help_heading = "Health")]
     pub health_rise: Option<String>,
 
+    /// For /bin/sh -c, when this host leads, and has the address
+    #[arg(long, value_name = "COMMAND", help_heading = "Hooks")]
+    pub on_leader: Option<String>,
+
+    /// When it leads no longer, or another host leads
+    #[arg(long, value_name = "COMMAND", help_heading = "Hooks")]
+    pub on_standby: Option<String>,
+
+    /// When it could not lead: not healthy, no Consul, the address blocked
+    #[arg(long, value_name = "COMMAND", help_heading = "Hooks")]
+    pub on_fault: Option<String>,
+
+    /// What each may take; it is killed then [default: 10s]
+    #[arg(long, value_name = "DURATION", help_heading = "Hooks")]
+    pub hook_timeout: Option<String>,
+
     /// TTL of the Consul check that tells that the daemon lives; 0s: none [default: 3s]
     #[arg(long, value_name = "DURATION", help_heading = "Failure detection")]
     pub liveness_ttl: Option<String>,

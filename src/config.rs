@@ -11,6 +11,7 @@ mod describe;
 pub mod duration;
 mod file;
 mod group;
+mod hooks;
 mod levels;
 mod option;
 mod origin;
@@ -29,6 +30,7 @@ use tracing::Level;
 
 use self::describe::Lines;
 use self::file::File;
+pub use self::hooks::Hooks;
 use self::levels::Levels;
 pub use self::origin::Origin;
 pub use self::probe::{Probe, ProbeOf};
@@ -55,6 +57,8 @@ pub struct Config {
     pub kernel_lease: KernelLease,
     /// What tells whether this host is fit to lead, beside Consul's checks.
     pub probe: Option<Probe>,
+    /// The commands that are told how this host stands.
+    pub hooks: Hooks,
     /// The TTL of the check that tells Consul that this daemon lives; at least 1 s.
     pub liveness_ttl: Option<Duration>,
     /// How hosts watch one another, if they do.
@@ -174,6 +178,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     let process = Process::resolve(&levels, &mut findings, &mut lines);
     let takeover = Takeover::resolve(&levels, &mut findings, &mut lines);
     let probe = probe::resolve(&levels, &mut findings, &mut lines);
+    let hooks = hooks::resolve(&levels, &mut findings, &mut lines);
     let access = access::resolve(&levels, &mut findings, &mut lines);
     let manage_vip = process
         .manage_vip
@@ -190,7 +195,15 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     let kernel_lease = process.kernel_lease.as_ref().map(|lease| lease.value);
     let priority = takeover.priority.as_ref().map(|priority| priority.value);
     let Findings { problems, warnings } = findings.without_repetitions();
-    let whole = (groups, access, session, kernel_lease, priority, process.log);
+    let whole = (
+        groups,
+        access,
+        session,
+        kernel_lease,
+        priority,
+        hooks,
+        process.log,
+    );
     match whole {
         (
             Some(groups),
@@ -198,6 +211,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
             Some(session),
             Some(kernel_lease),
             Some(priority),
+            Some(hooks),
             Some(log),
         ) if problems.is_empty() => Ok(Config {
             groups,
@@ -206,6 +220,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
             manage_vip,
             kernel_lease,
             probe,
+            hooks,
             liveness_ttl: takeover.liveness_ttl(),
             peers: takeover.peers(),
             priority,

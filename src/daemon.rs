@@ -27,6 +27,7 @@ use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::Options;
 use crate::health;
+use crate::hooks;
 use crate::logging::{Chain, Logging};
 use crate::privileges;
 use crate::runtime::RuntimeDirectory;
@@ -126,14 +127,18 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let mut neighbours = Neighbours::open(config).await;
     let (told, health) = watch::channel(Health::Unknown);
     let (stop, stopping) = watch::channel(false);
+    let (hooks, told_to) = watch::channel(config.hooks.clone());
     let mut answers = Answers::new();
     let mut groups = JoinSet::new();
+    let mut hooking = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
         let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
         let bound = config.session.check_mode == CheckMode::Session;
         if lock.is_some() {
             answers.open(&directory, group.name());
         }
+        let told = answers.of(config, group, terms(config));
+        hooking.spawn(hooks::tell(told_to.clone(), told.subscribe()));
         let member = Member {
             group: group.clone(),
             terms: terms(config),
@@ -160,7 +165,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
             stopping: stopping.clone(),
-            told: answers.of(config, group, terms(config)),
+            told,
         };
         info!(
             group = group.name(),
@@ -197,6 +202,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         in_force: config.clone(),
         client,
         health,
+        hooks,
         listen,
         logging,
     };
@@ -207,7 +213,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     loop {
         tokio::select! {
             done = groups.join_next() => match done {
-                None => return ended,
+                None => break,
                 Some(Ok(result)) => {
                     if let Err(error) = result {
                         ended = Err(error);
@@ -229,6 +235,13 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             () = &mut too_long => return Err(Error::LeftAtOnce),
         }
     }
+    // Lock and address are given up. Each hook has its timeout.
+    let last_words = async { while hooking.join_next().await.is_some() {} };
+    tokio::select! {
+        () = last_words => {}
+        name = signals.next() => warn!(signal = name, "left before the last hook was done"),
+    }
+    ended
 }
 
 /// Refuses to be the second process of a group; where that cannot be known, goes on.

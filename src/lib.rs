@@ -7,6 +7,7 @@
 
 pub mod acl;
 pub mod cli;
+mod command;
 pub mod config;
 pub mod consul;
 pub mod crash;
@@ -14,6 +15,7 @@ pub mod daemon;
 pub mod driver;
 pub mod election;
 pub mod health;
+pub mod hooks;
 pub mod logging;
 pub mod operate;
 pub mod peers;

@@ -34,6 +34,7 @@ impl Config {
             manage_vip,
             kernel_lease,
             probe: _,
+            hooks: _,
             liveness_ttl,
             peers,
             priority,

@@ -112,6 +112,8 @@ pub enum Cause {
 pub struct Said {
     /// Who held the key at which index, by an answer.
     holder: Option<(SessionId, u64)>,
+    /// Whether the address came or went.
+    moved: bool,
 }
 
 impl Snapshot {
@@ -137,7 +139,13 @@ impl Snapshot {
         self.turned_at = now;
         match event {
             Some(Event::Completed { result, .. }) => return self.hear_answer(result),
-            Some(Event::Vip(VipReport { held, .. })) => self.held = *held,
+            Some(Event::Vip(VipReport { held, .. })) => {
+                let moved = std::mem::replace(&mut self.held, *held) != *held;
+                return Said {
+                    moved,
+                    ..Said::default()
+                };
+            }
             Some(
                 Event::DeadlineReached
                 | Event::Remembered { .. }
@@ -184,7 +192,7 @@ impl Snapshot {
     pub fn follow(&mut self, at: SystemTime, said: Said, status: Status) -> bool {
         let before = std::mem::replace(&mut self.status, status);
         let role = role(&self.status.phase);
-        let mut news = differ(&before, &self.status);
+        let mut news = said.moved || differ(&before, &self.status);
         if role != self.role {
             self.change(at, role, &before);
         }

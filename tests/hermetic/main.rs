@@ -10,6 +10,7 @@ mod config;
 mod crash;
 mod driver;
 mod health;
+mod hooks;
 mod hostile;
 mod lines;
 mod peers;

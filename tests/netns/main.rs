@@ -9,6 +9,7 @@ mod answers;
 mod companion;
 mod daemon;
 mod endings;
+mod hooks;
 mod managed;
 mod operate;
 mod privileges;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         .chain(daemon::trials())
         .chain(remembered::trials())
         .chain(privileges::trials())
+        .chain(hooks::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())
