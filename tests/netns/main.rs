@@ -11,7 +11,6 @@ mod daemon;
 mod endings;
 mod hooks;
 mod managed;
-mod operate;
 mod privileges;
 mod reload;
 mod remembered;
@@ -43,7 +42,6 @@ fn main() -> ExitCode {
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())
-        .chain(operate::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager, Part::Promtool], trials)
 }
