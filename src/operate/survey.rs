@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{GroupView, HostView, Lock, Note, Role};
+use crate::acl::Rule;
 use crate::consul::LIVENESS_SERVICE;
 use crate::consul::agent::{Check, CheckState};
 use crate::consul::service::Instance;
@@ -273,9 +274,17 @@ fn drained(note: Option<&Note>) -> String {
 }
 
 fn unseen(seen: &Seen) -> Vec<String> {
-    let sessions = seen.sessions.as_ref().err();
-    let services = seen.services.as_ref().err();
-    sessions.into_iter().chain(services).cloned().collect()
+    let sessions = seen.sessions.as_ref().err().cloned();
+    let services = seen.services.as_ref().err().cloned();
+    let entry = seen.key.entry.as_ref();
+    let held = entry.is_some_and(|entry| entry.session.is_some());
+    // Consul before 1.11 hides what a token may not read, and does not say so.
+    let hidden = held && seen.sessions.as_ref().is_ok_and(Vec::is_empty);
+    let hidden = hidden.then(|| {
+        let rule = Rule::read("session_prefix", "");
+        format!("somebody holds the lock by a session that is not shown: the token needs {rule}")
+    });
+    [sessions, services, hidden].into_iter().flatten().collect()
 }
 
 fn remarks(
