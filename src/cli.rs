@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use secrecy::SecretString;
 
@@ -27,6 +28,9 @@ pub struct Cli {
     // A word among the flags and no clap subcommand: flags before and after it count alike.
     #[arg(value_enum, value_name = "COMMAND", hide = true)]
     pub command: Option<Command>,
+    /// Of switchover, drain and resume: a trigger value
+    #[arg(value_name = "HOST", hide = true)]
+    pub host: Option<String>,
     /// The flags, wherever they stood.
     #[command(flatten)]
     pub flags: Flags,
@@ -35,10 +39,28 @@ pub struct Cli {
 /// What to do instead of running the daemon. The words are lines of the help and of the manual page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Command {
+    /// Show who leads, who would, and why not; the exit status is 0 if there is a leader
+    Status,
+    /// Have the leader hand over: to HOST, or to the best
+    Switchover,
+    /// Have HOST, or this host, not lead, also after a restart
+    Drain,
+    /// Let HOST, or this host, lead again
+    Resume,
     /// Validate everything, and print each value with its source
     CheckConfig,
     /// Print the rules that the token needs in Consul
     AclPolicy,
+}
+
+impl Command {
+    /// Whether a host may be named behind it.
+    const fn takes_host(self) -> bool {
+        match self {
+            Self::Switchover | Self::Drain | Self::Resume => true,
+            Self::CheckConfig | Self::AclPolicy | Self::Status => false,
+        }
+    }
 }
 
 /// Every flag.
@@ -166,6 +188,22 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", help_heading = "Failure detection")]
     pub peer_interval: Option<String>,
 
+    /// Of switchover: the host that shall lead, as switchover HOST
+    #[arg(long, value_name = "HOST", help_heading = "Operation")]
+    pub to: Option<String>,
+
+    /// Of status: as JSON
+    #[arg(long, help_heading = "Operation")]
+    pub json: bool,
+
+    /// Of status: show it again whenever it changes
+    #[arg(long, help_heading = "Operation")]
+    pub watch: bool,
+
+    /// Of status, switchover, drain and resume, on a host without vip-manager's file
+    #[arg(long, value_name = "KEY", help_heading = "Operation")]
+    pub trigger_key: Option<String>,
+
     /// Consul's address, or several with commas [default: the file's, else http://127.0.0.1:8500]
     #[arg(long, value_name = "URL", help_heading = "Consul")]
     pub addr: Option<String>,
@@ -248,12 +286,49 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
         command()
     };
     let mut matches = command.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    let cli =
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    misplaced(&cli).map_or(Ok(cli), |why| {
+        Err(command.error(ErrorKind::ArgumentConflict, why))
+    })
 }
 
 /// Returns the definitions of all flags and commands, with the help as `--help` shows it.
 pub fn command() -> clap::Command {
     help::full(Cli::command())
+}
+
+/// What was typed that this command does nothing with.
+fn misplaced(cli: &Cli) -> Option<String> {
+    let Cli {
+        command,
+        host,
+        flags,
+    } = cli;
+    let is = |wanted| *command == Some(wanted);
+    let operates = is(Command::Status) || command.is_some_and(Command::takes_host);
+    if let Some(host) = host
+        .as_ref()
+        .filter(|_| !command.is_some_and(Command::takes_host))
+    {
+        return Some(format!("'{host}' is not expected here"));
+    }
+    if flags.to.is_some() && !is(Command::Switchover) {
+        return Some("--to belongs to switchover".to_owned());
+    }
+    if flags.to.is_some() && host.is_some() {
+        return Some("switchover HOST and --to say the same: leave one out".to_owned());
+    }
+    if (flags.json || flags.watch) && !is(Command::Status) {
+        return Some("--json and --watch belong to status".to_owned());
+    }
+    if flags.trigger_key.is_some() && !operates {
+        return Some("--trigger-key belongs to status, switchover, drain and resume".to_owned());
+    }
+    if flags.trigger_key.is_some() && !flags.vip_manager_config.is_empty() {
+        return Some("--trigger-key is for where there is no --vip-manager-config".to_owned());
+    }
+    None
 }
 
 /// The status to leave with after [`parse`] failed: 0 for `--help` and `--version`.

@@ -6,7 +6,7 @@
 use clap::builder::Styles;
 use clap::{Arg, ArgAction, Command, ValueEnum};
 
-const USAGE: &str = "vip-elector [COMMAND] [OPTIONS]";
+const USAGE: &str = "vip-elector [COMMAND [HOST]] [OPTIONS]";
 
 /// What most hosts need: the flags of `-h`, which fits one screen. All others are in `--help`.
 const BRIEF: [&str; 4] = ["vip_manager_config", "check_id", "health_url", "manage_vip"];
@@ -25,6 +25,9 @@ Examples:
 
   Show what would be used, and where each value comes from:
     vip-elector check-config --vip-manager-config=/etc/vip-manager.yml
+
+  Show who leads, from any host that reaches Consul:
+    vip-elector status --trigger-key=service/web/leader
 
   Make the ACL policy that its token needs in Consul:
     vip-elector acl-policy --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http |
