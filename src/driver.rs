@@ -158,9 +158,8 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         let event = event.or_else(|| due.map(|_| Event::DeadlineReached));
         let mut said = Said::default();
         told.send_if_modified(|told| {
-            let held = told.held;
             said = told.turn(now, event.as_ref());
-            held != told.held
+            false
         });
         let Some(event) = event else { continue };
         let actions = machine.step(now, event);
