@@ -17,6 +17,7 @@ pub mod election;
 pub mod health;
 pub mod hooks;
 pub mod logging;
+pub mod operate;
 pub mod peers;
 pub mod privileges;
 pub mod runtime;

@@ -68,6 +68,14 @@ fn log_takeover(group: &str, before: &Status, after: &Status) {
             "standing as a candidate"
         );
     }
+    match (before.drained, after.drained) {
+        (false, true) => info!(
+            group,
+            "this host is drained: it does not lead until `vip-elector resume` says so"
+        ),
+        (true, false) => info!(group, "this host is drained no more"),
+        (false, false) | (true, true) => {}
+    }
     if let Some(to) = &after.handed_to {
         info!(group, to, "lock handed over");
     }

@@ -14,6 +14,7 @@ mod daemon;
 mod election;
 mod failover;
 mod liveness;
+mod operate;
 mod secrets;
 mod security;
 mod tokens;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         acl::trials(),
         secrets::trials(),
         tokens::trials(),
+        operate::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())
