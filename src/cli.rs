@@ -265,7 +265,7 @@ pub struct Flags {
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Monitoring")]
     pub listen: Option<String>,
 
-    /// text or json [default: text]
+    /// text, json, or journald; auto: journald where standard output is its own, else text [default: auto]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 

@@ -22,4 +22,5 @@ pub mod peers;
 pub mod privileges;
 pub mod runtime;
 pub mod status;
+pub mod systemd;
 pub mod vip;

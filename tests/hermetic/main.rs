@@ -17,3 +17,4 @@ mod peers;
 mod simulation;
 mod status;
 mod supply_chain;
+mod systemd;
