@@ -179,12 +179,24 @@ mod tests {
         for entry in std::fs::read_dir(under).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                found.extend(variables(&path));
+                // The fields of its lines in the journal have names of the same form.
+                if !path.ends_with("logging") {
+                    found.extend(variables(&path));
+                }
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
             for word in text.split('"') {
-                let known = ["CONSUL_", "CREDENTIALS_", "RUNTIME_", "VIP_ELECTOR_"];
+                let known = [
+                    "CONSUL_",
+                    "CREDENTIALS_",
+                    "JOURNAL_",
+                    "NOTIFY_",
+                    "NO_COLOR",
+                    "RUNTIME_",
+                    "VIP_ELECTOR_",
+                    "WATCHDOG_",
+                ];
                 let is_name = word.chars().all(|it| it.is_ascii_uppercase() || it == '_');
                 if is_name && known.iter().any(|known| word.starts_with(known)) {
                     found.insert(word.to_owned());
