@@ -14,19 +14,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// More than any report has.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Asks the daemon of a group on this host. `None` where none runs, or none that could say.
-pub(super) fn report(directory: &RuntimeDirectory, group: &str) -> Option<GroupReport> {
-    let answer = ask(&directory.socket(group)).ok()?;
-    let report: Report = serde_json::from_slice(body(&answer)?).ok()?;
-    report.groups.into_iter().find(|one| one.group == group)
+/// Asks the daemon of a group on this host, which is the one that has that group's socket. `None` where none runs, or none
+/// that could say.
+pub(super) fn report(directories: &[RuntimeDirectory], group: &str) -> Option<GroupReport> {
+    let until = Instant::now() + PATIENCE;
+    let report = |directory: &RuntimeDirectory| {
+        let answer = ask(&directory.socket(group), until).ok()?;
+        let report: Report = serde_json::from_slice(body(&answer)?).ok()?;
+        report.groups.into_iter().find(|one| one.group == group)
+    };
+    directories.iter().find_map(report)
 }
 
 /// One request, with a connection of its own, so that the answer ends with it.
-fn ask(socket: &Path) -> io::Result<Vec<u8>> {
+fn ask(socket: &Path, until: Instant) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let until = Instant::now() + PATIENCE;
     let mut answer = Vec::new();
     let mut part = [0; 16 * 1024];
     loop {

@@ -21,7 +21,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// What a look needs to know.
 pub(super) struct Looker {
     pub(super) client: Client,
-    pub(super) directory: RuntimeDirectory,
+    /// Where the daemons of this host may be.
+    pub(super) directories: Vec<RuntimeDirectory>,
     pub(super) check_id: Option<String>,
 }
 
@@ -50,7 +51,7 @@ impl Looker {
             sessions,
             services: services.map_err(say),
             checks: BTreeMap::new(),
-            daemon: local::report(&self.directory, name),
+            daemon: local::report(&self.directories, name),
         };
         seen.checks = self.checks(name, &seen).await;
         let (own, check_id) = (group.trigger_value.as_str(), self.check_id.as_deref());
