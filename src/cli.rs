@@ -23,6 +23,9 @@ Examples:
   Show what would be used, and where each value comes from:
     vip-elector check-config --vip-manager-config=/etc/vip-manager.yml
 
+  Look for what will go wrong, on the host and in Consul; it changes nothing:
+    vip-elector doctor --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
+
   Make the ACL policy that its token needs in Consul:
     vip-elector acl-policy --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http |
       consul acl policy create -name vip-elector -rules -
@@ -46,7 +49,8 @@ SIGHUP: files, token and certificates are read again, without losing the lock.";
 )]
 pub struct Cli {
     /// check-config: validate everything, print it with its sources, and exit with 0 or 64.
-    /// acl-policy: print the rules that the token needs in Consul
+    /// acl-policy: print the rules that the token needs in Consul.
+    /// doctor: look for what will go wrong, and exit with 1 if something does
     // A word among the flags and no clap subcommand: flags before and after it count alike.
     #[arg(value_enum, value_name = "COMMAND", hide_possible_values = true)]
     pub command: Option<Command>,
@@ -62,6 +66,8 @@ pub enum Command {
     CheckConfig,
     /// Print the rules that the token needs in Consul.
     AclPolicy,
+    /// Look for what will go wrong, and say what to do.
+    Doctor,
 }
 
 /// Every flag.
@@ -249,6 +255,10 @@ pub struct Flags {
     /// 127.0.0.1 alone [default: off]
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Monitoring")]
     pub listen: Option<String>,
+
+    /// doctor: print JSON
+    #[arg(long)]
+    pub json: bool,
 
     /// text or json [default: text]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]

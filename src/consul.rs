@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 pub mod kv;
 mod name;
+pub mod probe;
 mod request;
 #[cfg(test)]
 mod tests {

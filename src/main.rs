@@ -1,7 +1,7 @@
 //! Reads the command line, restricts the process, runs the daemon, and says what went wrong.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use anyhow::Context;
 use nix::net::if_::if_nametoindex;
 use vip_elector::cli::{self, Cli, Command};
 use vip_elector::config::{self, Config, Problems, Sources};
-use vip_elector::{acl, crash, daemon, logging, privileges};
+use vip_elector::doctor::report::{Colour, Level};
+use vip_elector::{acl, crash, daemon, doctor, logging, privileges};
 
 /// `EX_USAGE` of sysexits.h: the command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 64;
@@ -40,6 +41,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let config = match cli.command {
         Some(Command::CheckConfig) => return print(&load(cli)?.describe()),
         Some(Command::AclPolicy) => return print(&acl::policy(&load(&without_token(cli))?)),
+        Some(Command::Doctor) => return examine(&load(cli)?, cli.flags.json),
         None => load(cli)?,
     };
     let logging = logging::init(&config.log);
@@ -63,6 +65,25 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
         .write_all(text.as_bytes())
         .context("printing the result")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails where there are problems.
+fn examine(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let host_name = nix::unistd::gethostname().context("asking for the host name")?;
+    let report = doctor::run(config, &host_name.to_string_lossy())?;
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = match io::stdout().is_terminal() && wanted {
+        true => Colour::On,
+        false => Colour::Off,
+    };
+    print(&match json {
+        true => report.json().context("writing the report as JSON")?,
+        false => report.text(colour),
+    })?;
+    Ok(match report.count(Level::Problem) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// The token is made from the policy, so that the file which will hold it is not there yet: a flag, which

@@ -7,6 +7,7 @@ mod adoption;
 mod alone;
 mod companion;
 mod daemon;
+mod doctor;
 mod endings;
 mod hooks;
 mod managed;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         .chain(remembered::trials())
         .chain(privileges::trials())
         .chain(hooks::trials())
+        .chain(doctor::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())
