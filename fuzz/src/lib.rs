@@ -14,6 +14,7 @@ mod datagram;
 mod frames;
 mod http;
 mod kernel;
+mod question;
 mod runtime;
 mod text;
 
@@ -31,7 +32,7 @@ pub struct Target {
 const MIB: usize = 1024 * 1024;
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target {
         name: "configuration",
         take: configuration::take,
@@ -61,6 +62,11 @@ pub const TARGETS: [Target; 7] = [
         name: "kernel",
         take: kernel::take,
         memory: 4 * MIB,
+    },
+    Target {
+        name: "question",
+        take: question::take,
+        memory: MIB,
     },
     Target {
         name: "runtime",

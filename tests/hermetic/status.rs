@@ -91,7 +91,6 @@ fn leader(key: &str) -> Snapshot {
     let lease = Lease::new(group.about.terms, NOW);
     let status = Status {
         phase: Phase::Leading(lease),
-        candidate: false,
         ..group.status.clone()
     };
     assert!(group.follow(group.since + Duration::from_secs(1), said, status));
@@ -462,6 +461,70 @@ async fn clients_that_say_nothing_keep_nobody_from_an_answer() {
             .await
             .unwrap();
         assert!(!matches!(gone, Ok(1..)), "{gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_questions_is_answered_at_a_pace() {
+    let served = Served::start();
+    let begun = std::time::Instant::now();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let socket = served.socket();
+        asking.spawn(async move {
+            let mut answered = 0;
+            while begun.elapsed() < Duration::from_secs(1) {
+                let answer = over_unix(&socket, QUESTION).await;
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                answered += 1;
+            }
+            answered
+        });
+    }
+    let answered: usize = asking.join_all().await.into_iter().sum();
+    // 16 in each tenth of a second, the first and the last included.
+    let windows = begun.elapsed().as_millis() as usize / 100 + 1;
+    assert!(answered <= windows * 16, "{answered} in {windows} windows");
+}
+
+#[test]
+fn alerts_and_dashboard_name_only_what_is_there() {
+    let board = board(vec![leader("a")]);
+    let metrics = ask(&board, NOW, "/metrics").body;
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let known = |name: &str| {
+        metrics.lines().any(|line| {
+            line.split(|letter| !is_part(letter))
+                .any(|word| word == name)
+        })
+    };
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring");
+    let read = |name: &str| std::fs::read_to_string(place.join(name)).unwrap();
+    let (alerts, tests, dashboard) = (
+        read("alerts.yml"),
+        read("alerts.test.yml"),
+        read("dashboard.json"),
+    );
+    for text in [&alerts, &tests, &dashboard] {
+        let names: Vec<_> = text
+            .split(|letter| !is_part(letter))
+            .filter(|word| word.starts_with("vip_elector_"))
+            .collect();
+        assert!(names.len() > 10);
+        for name in names {
+            assert!(known(name), "there is no {name}");
+        }
+    }
+    let alerts: Vec<_> = alerts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(alerts.len() > 10);
+    for alert in alerts {
+        assert!(
+            tests.contains(&format!("alertname: {alert}")),
+            "{alert} is not tried"
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod alone;
+mod answers;
 mod companion;
 mod daemon;
 mod doctor;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         .into_iter()
         .chain(adoption::trials())
         .chain(takeover::trials())
+        .chain(answers::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
@@ -43,5 +45,5 @@ fn main() -> ExitCode {
         .chain(reload::trials())
         .chain(companion::trials())
         .collect();
-    runner::main(&[Part::Consul, Part::VipManager], trials)
+    runner::main(&[Part::Consul, Part::VipManager, Part::Promtool], trials)
 }

@@ -24,6 +24,8 @@ pub enum Part {
     VipManager,
     /// keepalived, for comparison: only where the machine has it.
     Keepalived,
+    /// Prometheus's own judge of metrics and rules: Debian's package.
+    Promtool,
 }
 
 /// A part that cannot be had.
@@ -85,7 +87,17 @@ pub fn keepalived() -> Result<PathBuf, Error> {
     Part::Keepalived.path()
 }
 
+/// Finds or fetches promtool.
+pub fn promtool() -> Result<PathBuf, Error> {
+    Part::Promtool.path()
+}
+
 impl Part {
+    /// Returns whether most tests of a suite do without it: those that do not fail for its sake.
+    pub(crate) const fn is_of_few(self) -> bool {
+        matches!(self, Self::Promtool)
+    }
+
     /// Returns the path of the program; fetches it if need be.
     pub fn path(self) -> Result<PathBuf, Error> {
         if let Some(path) = std::env::var_os(self.variable()) {
@@ -148,6 +160,7 @@ impl Part {
             Self::Consul => "consul",
             Self::VipManager => "vip-manager",
             Self::Keepalived => "keepalived",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -156,6 +169,7 @@ impl Part {
             Self::Consul => "CONSUL_BIN",
             Self::VipManager => "VIP_MANAGER_BIN",
             Self::Keepalived => "KEEPALIVED_BIN",
+            Self::Promtool => "PROMTOOL_BIN",
         }
     }
 
@@ -163,10 +177,12 @@ impl Part {
     /// may be where only root's `PATH` goes.
     fn on_path(self) -> Option<PathBuf> {
         match self {
-            Self::Consul | Self::Keepalived => std::env::split_paths(&std::env::var_os("PATH")?)
-                .chain([PathBuf::from("/usr/sbin")])
-                .map(|directory| directory.join(self.program()))
-                .find(|path| is_executable(path)),
+            Self::Consul | Self::Keepalived | Self::Promtool => {
+                std::env::split_paths(&std::env::var_os("PATH")?)
+                    .chain([PathBuf::from("/usr/sbin")])
+                    .map(|directory| directory.join(self.program()))
+                    .find(|path| is_executable(path))
+            }
             Self::VipManager => None,
         }
     }
@@ -180,6 +196,7 @@ impl Part {
                 ]
             }
             Self::VipManager => vec![Source::Debian(debian::VIP_MANAGER)],
+            Self::Promtool => vec![Source::Debian(debian::PROMTOOL)],
             Self::Keepalived => Vec::new(),
         }
     }
@@ -202,7 +219,7 @@ impl Source {
     fn file_name(&self) -> String {
         match self {
             Self::HashiCorp(release) => format!("{}-{}", release.program, release.version),
-            Self::Debian(package) => format!("{}-{}", package.name, package.version),
+            Self::Debian(package) => format!("{}-{}", package.program, package.version),
         }
     }
 

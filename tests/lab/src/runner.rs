@@ -71,7 +71,13 @@ fn at_once(arguments: &Arguments, selected: usize) -> Result<usize, String> {
 
 fn prepare(parts: &[Part], at_once: usize) -> Result<(), String> {
     for part in parts {
-        part.path().map_err(|error| chain(&error))?;
+        match part.path() {
+            // Whoever needs it fails by itself, with the same sentence.
+            Err(_) if part.is_of_few() => {}
+            found => {
+                found.map_err(|error| chain(&error))?;
+            }
+        }
     }
     if at_once == 1 {
         sandbox::enter().map_err(|error| chain(&error))?;

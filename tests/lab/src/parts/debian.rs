@@ -12,22 +12,32 @@ use super::{run, verify};
 
 pub(super) const CONSUL: Package = Package {
     name: "consul",
+    program: "consul",
     version: "1.8.7+dfsg1-2+b3",
     sha256: "e4e888bba104daba1d9161f49bfc52649a7e4efd45b1a7ead5bc54f2cb9c89d9",
 };
 
 pub(super) const VIP_MANAGER: Package = Package {
     name: "vip-manager",
+    program: "vip-manager",
     version: "1.0.1-4",
     sha256: "278f9fe3ee96c455d27e5638d7160cfca6261bed845783f2cbf9b02cea5c83d4",
+};
+
+pub(super) const PROMTOOL: Package = Package {
+    name: "prometheus",
+    program: "promtool",
+    version: "2.24.1+ds-1+b7",
+    sha256: "7f98887c0fa36e0dd81bb39abc57a9e2535c2a0dc20442a431255ebc0b87b73a",
 };
 
 const SUITE: &str = "bullseye";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// One version of one package, for amd64, whose program is `usr/bin/` and its name.
+/// One version of one package, for amd64, with a program in `usr/bin/`.
 pub(super) struct Package {
     pub(super) name: &'static str,
+    pub(super) program: &'static str,
     pub(super) version: &'static str,
     sha256: &'static str,
 }
@@ -59,6 +69,7 @@ impl Package {
     fn fetch_from(&self, mirror: &str, work: &Path) -> Result<PathBuf, String> {
         let Self {
             name,
+            program,
             version,
             sha256,
         } = self;
@@ -91,7 +102,7 @@ impl Package {
             .arg("-x")
             .arg(&package)
             .arg(work.join("unpacked")))?;
-        Ok(work.join("unpacked/usr/bin").join(name))
+        Ok(work.join("unpacked/usr/bin").join(program))
     }
 }
 
