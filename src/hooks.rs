@@ -44,7 +44,7 @@ pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snap
         let about = &group.borrow().about;
         About {
             group: about.group.clone(),
-            address: about.vip.as_ref().map(|(address, _, _)| *address),
+            address: about.vip.as_ref().map(|vip| vip.address),
         }
     };
     let following = async move {

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::time::Timestamp;
-use vip_elector::status::board::Board;
+use vip_elector::status::board::View;
 use vip_elector::status::http::{self, MAX_HEAD, Response};
 use vip_elector::status::routes;
 use vip_elector::status::snapshot::{About, Snapshot};
@@ -24,7 +23,7 @@ pub(crate) fn take(input: &[u8]) {
     };
     let (response, with_body) = match read {
         Ok(request) => (
-            routes::answer(&board(), Timestamp::ZERO, &request),
+            routes::answer(view(), Timestamp::ZERO, &request),
             request.body,
         ),
         Err(refusal) => {
@@ -36,9 +35,12 @@ pub(crate) fn take(input: &[u8]) {
 }
 
 fn assert_whole(response: &Response, with_body: bool) {
-    let bytes = response.write(with_body);
-    assert!(bytes.len() < LONGEST);
-    let text = String::from_utf8(bytes).expect("text");
+    let text = if with_body {
+        response.whole()
+    } else {
+        response.head()
+    };
+    assert!(text.len() < LONGEST);
     let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
     assert_eq!(
         body,
@@ -60,7 +62,7 @@ fn assert_whole(response: &Response, with_body: bool) {
     }
 }
 
-fn board() -> Board {
+fn view() -> View {
     let group = |name: &str| {
         let about = About {
             group: name.to_owned(),
@@ -70,12 +72,11 @@ fn board() -> Board {
             vip: None,
             deeds: Arc::default(),
         };
-        watch::channel(Snapshot::new(
-            about,
-            SystemTime::UNIX_EPOCH,
-            Timestamp::ZERO,
-        ))
-        .1
+        Snapshot::new(about, SystemTime::UNIX_EPOCH, Timestamp::ZERO)
     };
-    Board::new(SystemTime::UNIX_EPOCH, vec![group("a/b"), group("c")])
+    View {
+        started_at: SystemTime::UNIX_EPOCH,
+        pid: 1,
+        groups: vec![group("a/b"), group("c")],
+    }
 }

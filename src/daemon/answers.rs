@@ -45,10 +45,7 @@ impl Answers {
             value: group.trigger_value.clone(),
             priority: config.priority,
             terms,
-            vip: group
-                .vip
-                .as_ref()
-                .map(|vip| (vip.address, vip.prefix, vip.interface.clone())),
+            vip: group.vip.clone(),
             deeds: Arc::new(Deeds::default()),
         };
         let begun = Snapshot::new(about, self.started_at, clock::now());

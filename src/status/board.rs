@@ -1,4 +1,4 @@
-//! Pure: everything that a daemon may say of itself, gathered from its groups.
+//! Gathers what a daemon may say of itself from its drivers. Waits for nothing.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,11 +10,22 @@ use crate::status::Report;
 use crate::status::snapshot::Snapshot;
 use crate::status::time::rfc3339;
 
-/// One daemon, for whoever answers questions about it.
+/// One daemon, for whoever looks at it.
 #[derive(Clone, Debug)]
 pub struct Board {
     started_at: SystemTime,
     groups: Arc<[watch::Receiver<Snapshot>]>,
+}
+
+/// One daemon at an instant.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// When it was started.
+    pub started_at: SystemTime,
+    /// Its process.
+    pub pid: u32,
+    /// In the order of its configuration.
+    pub groups: Vec<Snapshot>,
 }
 
 impl Board {
@@ -26,25 +37,28 @@ impl Board {
         }
     }
 
-    /// Copies what is known of the groups now; of one alone where it is named.
-    pub fn read(&self, group: Option<&str>) -> Vec<Snapshot> {
-        let wanted = |snapshot: &Snapshot| group.is_none_or(|group| snapshot.about.group == group);
-        let copied = self.groups.iter().map(|seen| seen.borrow().clone());
-        copied.filter(wanted).collect()
+    /// Copies what is known now.
+    pub fn look(&self) -> View {
+        View {
+            started_at: self.started_at,
+            pid: std::process::id(),
+            groups: self
+                .groups
+                .iter()
+                .map(|seen| seen.borrow().clone())
+                .collect(),
+        }
     }
+}
 
-    /// Returns when the daemon was started.
-    pub const fn started_at(&self) -> SystemTime {
-        self.started_at
-    }
-
-    /// Returns what is published of these groups.
-    pub fn report(&self, groups: &[Snapshot], now: Timestamp) -> Report {
+impl View {
+    /// Returns it as it is told to others.
+    pub fn report(&self, now: Timestamp) -> Report {
         Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
+            pid: self.pid,
             started_at: rfc3339(self.started_at),
-            groups: groups.iter().map(|group| group.report(now)).collect(),
+            groups: self.groups.iter().map(|group| group.report(now)).collect(),
         }
     }
 }

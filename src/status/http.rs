@@ -2,8 +2,6 @@
 //!
 //! A question is a head without a body. Whatever else comes is answered with what is wrong with it.
 
-use std::fmt::Write as _;
-
 use crate::status::metrics::Format;
 
 /// The longest head that is read, in bytes.
@@ -110,29 +108,27 @@ impl Response {
         }
     }
 
-    /// Writes the answer out, with its body or only with its length.
-    pub fn write(&self, with_body: bool) -> Vec<u8> {
-        let Self {
-            status,
-            content_type,
-            body,
-        } = self;
-        let mut text = format!(
+    /// Writes the answer out.
+    pub fn whole(&self) -> String {
+        self.head() + &self.body
+    }
+
+    /// The same without its body.
+    pub fn head(&self) -> String {
+        let mut head = format!(
             "HTTP/1.1 {}\r\ncontent-length: {}\r\nconnection: close\r\ncache-control: no-store\r\n",
-            status.line(),
-            body.len()
+            self.status.line(),
+            self.body.len()
         );
-        if !body.is_empty() {
-            let _ = write!(text, "content-type: {content_type}\r\n");
+        if !self.body.is_empty() {
+            head.push_str("content-type: ");
+            head.push_str(self.content_type);
+            head.push_str("\r\n");
         }
-        if *status == Status::MethodNotAllowed {
-            text.push_str("allow: GET, HEAD, OPTIONS\r\n");
+        if self.status == Status::MethodNotAllowed {
+            head.push_str("allow: GET, HEAD, OPTIONS\r\n");
         }
-        text.push_str("\r\n");
-        if with_body {
-            text.push_str(body);
-        }
-        text.into_bytes()
+        head + "\r\n"
     }
 }
 
@@ -208,13 +204,13 @@ mod tests {
     #[test]
     fn an_answer_says_how_long_it_is() {
         let answer = Response::text(Status::Ok, "yes\n");
-        let whole = String::from_utf8(answer.write(true)).unwrap();
+        let whole = answer.whole();
         assert_eq!(
             whole,
             "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\ncache-control: no-store\r\n\
              content-type: text/plain; charset=utf-8\r\n\r\nyes\n"
         );
-        let head = String::from_utf8(answer.write(false)).unwrap();
+        let head = answer.head();
         assert_eq!(whole.strip_suffix("yes\n"), Some(head.as_str()));
     }
 }

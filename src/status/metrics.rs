@@ -11,6 +11,7 @@ use crate::election::health::Health;
 use crate::election::target::Blocker;
 use crate::election::time::Timestamp;
 use crate::status::Role;
+use crate::status::board::View;
 use crate::status::counters::{BUCKETS, ERRORS, Histogram};
 use crate::status::snapshot::{Cause, Snapshot};
 
@@ -45,20 +46,15 @@ impl Format {
 }
 
 /// Writes everything.
-pub(super) fn write(
-    started_at: SystemTime,
-    groups: &[Snapshot],
-    now: Timestamp,
-    format: Format,
-) -> String {
+pub(super) fn write(seen: &View, now: Timestamp, format: Format) -> String {
     let mut page = Page {
         text: String::new(),
         format,
     };
-    page.process(started_at);
-    page.election(groups, now);
-    page.address(groups);
-    page.consul(groups);
+    page.process(seen.started_at);
+    page.election(&seen.groups, now);
+    page.address(&seen.groups);
+    page.consul(&seen.groups);
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
@@ -183,11 +179,11 @@ impl Page {
             name,
             "Whether the kernel has said that the virtual IP is up here.",
         );
-        for (group, (address, _, interface)) in &managed {
+        for (group, vip) in &managed {
             let labels = [
                 of(group),
-                ("address", &address.to_string()),
-                ("interface", interface),
+                ("address", &vip.address.to_string()),
+                ("interface", &vip.interface),
             ];
             self.sample(name, &labels, u8::from(group.held));
         }

@@ -6,9 +6,9 @@ use crate::election::health::Health;
 use crate::election::status::Feature;
 use crate::election::time::Timestamp;
 use crate::status::Role;
-use crate::status::board::Board;
+use crate::status::board::View;
 use crate::status::http::{Request, Response, Status};
-use crate::status::metrics;
+use crate::status::metrics::{self, Format};
 use crate::status::snapshot::{PULSE, Snapshot};
 
 /// How long a driver's loop may stand still before it counts as stuck; more than the stop of a busy machine.
@@ -23,31 +23,31 @@ const ROUTES: &str = "\
 With several groups, ?group=TRIGGER-KEY names one.
 ";
 
-/// Answers a question.
-pub fn answer(board: &Board, now: Timestamp, request: &Request) -> Response {
+/// Answers a question about what was seen just now.
+pub fn answer(mut seen: View, now: Timestamp, request: &Request) -> Response {
     let answer = match request.path.as_str() {
-        "/" => |_: &Board, _: &[Snapshot], _, _: &Request| Response::text(Status::Ok, ROUTES),
+        "/" => return Response::text(Status::Ok, ROUTES),
         "/status" => status,
-        "/metrics" => measured,
+        "/metrics" => return measured(&seen, now, request.format),
         "/livez" => live,
         "/readyz" => ready,
         "/leader" => leader,
         _ => {
-            return Response::text(
-                Status::NotFound,
-                format!("there is no such path; there are:\n{ROUTES}"),
-            );
+            let nothing = format!("there is no such path; there are:\n{ROUTES}");
+            return Response::text(Status::NotFound, nothing);
         }
     };
-    let groups = board.read(request.group.as_deref());
-    if groups.is_empty() {
+    if let Some(name) = &request.group {
+        seen.groups.retain(|group| group.about.group == *name);
+    }
+    if seen.groups.is_empty() {
         return Response::text(Status::NotFound, "this daemon has no such group\n");
     }
-    answer(board, &groups, now, request)
+    answer(&seen, now)
 }
 
-fn status(board: &Board, groups: &[Snapshot], now: Timestamp, _: &Request) -> Response {
-    match serde_json::to_string(&board.report(groups, now)) {
+fn status(seen: &View, now: Timestamp) -> Response {
+    match serde_json::to_string(&seen.report(now)) {
         Ok(json) => Response {
             status: Status::Ok,
             content_type: "application/json",
@@ -57,16 +57,17 @@ fn status(board: &Board, groups: &[Snapshot], now: Timestamp, _: &Request) -> Re
     }
 }
 
-fn measured(board: &Board, groups: &[Snapshot], now: Timestamp, request: &Request) -> Response {
+/// Of all groups, whatever was asked for: a scrape is one.
+fn measured(seen: &View, now: Timestamp, format: Format) -> Response {
     Response {
         status: Status::Ok,
-        content_type: request.format.content_type(),
-        body: metrics::write(board.started_at(), groups, now, request.format),
+        content_type: format.content_type(),
+        body: metrics::write(seen, now, format),
     }
 }
 
-fn live(_: &Board, groups: &[Snapshot], now: Timestamp, _: &Request) -> Response {
-    of_each(groups, |group| {
+fn live(seen: &View, now: Timestamp) -> Response {
+    of_each(seen, |group| {
         let still = now.since(group.turned_at);
         if still < STUCK || group.role == Role::Stopped {
             Ok("alive".to_owned())
@@ -76,8 +77,8 @@ fn live(_: &Board, groups: &[Snapshot], now: Timestamp, _: &Request) -> Response
     })
 }
 
-fn ready(_: &Board, groups: &[Snapshot], _: Timestamp, _: &Request) -> Response {
-    of_each(groups, |group| {
+fn ready(seen: &View, _: Timestamp) -> Response {
+    of_each(seen, |group| {
         // Without the right to stand as a candidate, a standby leads when nobody is one.
         let without = group.status.lost.contains_key(&Feature::Candidates);
         match group.role {
@@ -94,8 +95,8 @@ fn ready(_: &Board, groups: &[Snapshot], _: Timestamp, _: &Request) -> Response 
 }
 
 /// Without a body: who asks looks at the status alone, and vip-manager never closes a body.
-fn leader(_: &Board, groups: &[Snapshot], now: Timestamp, _: &Request) -> Response {
-    let [group] = groups else {
+fn leader(seen: &View, now: Timestamp) -> Response {
+    let [group] = seen.groups.as_slice() else {
         return Response::text(
             Status::BadRequest,
             "this daemon has several groups; name one: /leader?group=TRIGGER-KEY\n",
@@ -110,10 +111,10 @@ fn leader(_: &Board, groups: &[Snapshot], now: Timestamp, _: &Request) -> Respon
 }
 
 /// One line for each group; well only if each of them is.
-fn of_each(groups: &[Snapshot], judge: impl Fn(&Snapshot) -> Result<String, String>) -> Response {
+fn of_each(seen: &View, judge: impl Fn(&Snapshot) -> Result<String, String>) -> Response {
     let mut status = Status::Ok;
     let mut body = String::new();
-    for group in groups {
+    for group in &seen.groups {
         let (Ok(word) | Err(word)) = judge(group).inspect_err(|_| status = Status::Unavailable);
         body.push_str(&format!("{}: {word}\n", group.about.group));
     }

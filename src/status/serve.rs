@@ -10,7 +10,7 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ const MODE: u32 = 0o660;
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    inode: u64,
 }
 
 impl Socket {
@@ -69,6 +70,7 @@ impl Socket {
         let socket = Self {
             listener: UnixListener::bind(path)?,
             path: path.to_owned(),
+            inode: fs::symlink_metadata(path)?.ino(),
         };
         fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
         Ok(socket)
@@ -82,7 +84,10 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // The next process may have put its own there.
+        if fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -201,10 +206,17 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, board: &Board)
         return Ok(());
     };
     let response = match request {
-        Ok(request) => routes::answer(board, clock::now(), &request).write(request.body),
-        Err(refusal) => refusal.write(true),
+        Ok(request) => {
+            let response = routes::answer(board.look(), clock::now(), &request);
+            if request.body {
+                response.whole()
+            } else {
+                response.head()
+            }
+        }
+        Err(refusal) => refusal.whole(),
     };
-    stream.write_all(&response).await?;
+    stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await?;
     // What is still on its way would otherwise have the kernel take the answer back.
     let mut rest = [0; 512];

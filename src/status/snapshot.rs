@@ -4,10 +4,10 @@
 //! waits meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::config::Vip;
 use crate::election::call::{Answer, Failure, SessionId};
 use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
@@ -30,8 +30,8 @@ pub struct About {
     pub priority: i32,
     /// What a lease is made from.
     pub terms: Terms,
-    /// The address that is held here, if it is, with its prefix length and interface.
-    pub vip: Option<(IpAddr, u8, String)>,
+    /// The address that is held here, if one is.
+    pub vip: Option<Vip>,
     /// What is done to it.
     pub deeds: Arc<Deeds>,
 }
@@ -311,10 +311,10 @@ impl Snapshot {
             Health::Good => Some(true),
             Health::Bad(_) => Some(false),
         };
-        let addresses = vip.iter().map(|(address, prefix, interface)| Address {
-            address: *address,
-            prefix: *prefix,
-            interface: interface.clone(),
+        let addresses = vip.iter().map(|vip| Address {
+            address: vip.address,
+            prefix: vip.prefix,
+            interface: vip.interface.clone(),
             held: self.held,
         });
         let lost = self.status.lost.iter();

@@ -100,6 +100,7 @@ fn every_library_has_one_home() {
     );
     only("reqwest", &["src/consul", "src/health/url.rs"]);
     only("anyhow", &["src/main.rs"]);
+    only("httparse", &["src/status/http.rs"]);
     only("caps", &["src/privileges.rs"]);
     only("serde_yaml", &["src/config"]);
     only("clap", &["src/cli.rs", "src/main.rs"]);

@@ -113,7 +113,7 @@ fn not_begun(value: &str, terms: Terms) -> Snapshot {
         value: value.into(),
         priority: 0,
         terms,
-        vip: Some(("192.0.2.1".parse().unwrap(), 32, "eth0".into())),
+        vip: None,
         deeds: Arc::default(),
     };
     Snapshot::new(about, clock.time_of_day(), clock.now())
