@@ -158,6 +158,9 @@ fn holder(lock: &Path, locked: &[(u64, u32)]) -> Option<u32> {
 fn writable(directory: &Path) -> Result<(), String> {
     let there = directory.ancestors().find(|above| above.exists());
     let there = there.unwrap_or(Path::new("/"));
+    if !there.is_dir() {
+        return Err(format!("{} is no directory", there.display()));
+    }
     access(there, AccessFlags::W_OK | AccessFlags::X_OK)
         .map_err(|error| format!("{} cannot be written ({})", there.display(), error.desc()))
 }
@@ -238,7 +241,9 @@ mod tests {
         let below = directory.path().join("a/b");
         writable(&below).unwrap();
         assert!(!directory.path().join("a").exists());
-        let said = writable(Path::new("/proc/nowhere/at/all")).unwrap_err();
-        assert!(said.contains("/proc cannot be written"), "{said}");
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let said = writable(&file.join("below")).unwrap_err();
+        assert!(said.ends_with("file is no directory"), "{said}");
     }
 }
