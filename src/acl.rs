@@ -106,9 +106,9 @@ pub(crate) fn needs(config: &Config) -> Vec<Need> {
         needs.push(Need {
             rule: Rule::write("key_prefix", format!("{key}/")),
             comment: &[
-                "Below it, candidates and switchover requests. Without this rule there are no handover, no",
-                "priorities and no heartbeats: a leader that stops only releases the lock, and a lost host is",
-                "replaced when Consul has noticed.",
+                "Below it, candidates, drains and switchover requests. Without this rule there are none of these, no",
+                "handover, no priorities and no heartbeats: a leader that stops only releases the lock, and a lost",
+                "host is replaced when Consul has noticed.",
             ],
         });
     }

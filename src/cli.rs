@@ -6,7 +6,8 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
 use secrecy::SecretString;
 
 /// `EX_USAGE`: the status of a process that was started with flags or a configuration it cannot use.
@@ -25,6 +26,9 @@ Examples:
 
   Look for what will go wrong, on the host and in Consul; it changes nothing:
     vip-elector doctor --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
+
+  Show who leads, from any host that reaches Consul:
+    vip-elector status --trigger-key=service/web/leader
 
   Make the ACL policy that its token needs in Consul:
     vip-elector acl-policy --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http |
@@ -48,12 +52,18 @@ SIGHUP: files, token and certificates are read again, without losing the lock.";
     max_term_width = 100
 )]
 pub struct Cli {
+    /// status: show who leads, who would, and why not; exit with 0 if there is a leader.
+    /// switchover [HOST]: have the leader hand over, to this host or to the best.
+    /// drain [HOST]: have a host, or this one, not lead; resume [HOST]: let it again.
     /// check-config: validate everything, print it with its sources, and exit with 0 or 64.
     /// acl-policy: print the rules that the token needs in Consul.
     /// doctor: look for what will go wrong, and exit with 1 if something does
     // A word among the flags and no clap subcommand: flags before and after it count alike.
     #[arg(value_enum, value_name = "COMMAND", hide_possible_values = true)]
     pub command: Option<Command>,
+    /// Of switchover, drain and resume: a trigger value
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
     /// The flags, wherever they stood.
     #[command(flatten)]
     pub flags: Flags,
@@ -68,6 +78,24 @@ pub enum Command {
     AclPolicy,
     /// Look for what will go wrong, and say what to do.
     Doctor,
+    /// Show who leads, who would, and why not.
+    Status,
+    /// Have the leader hand the lock over.
+    Switchover,
+    /// Have a host not lead.
+    Drain,
+    /// Let a drained host lead again.
+    Resume,
+}
+
+impl Command {
+    /// Whether a host may be named behind it.
+    const fn takes_host(self) -> bool {
+        match self {
+            Self::Switchover | Self::Drain | Self::Resume => true,
+            Self::CheckConfig | Self::AclPolicy | Self::Doctor | Self::Status => false,
+        }
+    }
 }
 
 /// Every flag.
@@ -195,6 +223,22 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", help_heading = "Failure detection")]
     pub peer_interval: Option<String>,
 
+    /// Of switchover: the host that shall lead, as switchover HOST
+    #[arg(long, value_name = "HOST", help_heading = "Operation")]
+    pub to: Option<String>,
+
+    /// Of status and doctor: as JSON
+    #[arg(long, help_heading = "Operation")]
+    pub json: bool,
+
+    /// Of status: show it again whenever it changes
+    #[arg(long, help_heading = "Operation")]
+    pub watch: bool,
+
+    /// Of status, switchover, drain and resume, on a host without vip-manager's file
+    #[arg(long, value_name = "KEY", help_heading = "Operation")]
+    pub trigger_key: Option<String>,
+
     /// Consul's address, or several with commas [default: the file's, else http://127.0.0.1:8500]
     #[arg(long, value_name = "URL", help_heading = "Consul")]
     pub addr: Option<String>,
@@ -256,11 +300,7 @@ pub struct Flags {
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Monitoring")]
     pub listen: Option<String>,
 
-    /// doctor: print JSON
-    #[arg(long)]
-    pub json: bool,
-
-    /// text or json [default: text]
+    /// text, json, or journald; auto: journald where standard output is its own, else text [default: auto]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
@@ -274,7 +314,46 @@ pub struct Flags {
 /// The error is also how clap asks for `--help` and `--version` to be printed: print it, and leave
 /// with [`exit_code`].
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(two_dashes(arguments))
+    let cli = Cli::try_parse_from(two_dashes(arguments))?;
+    misplaced(&cli).map_or(Ok(cli), |why| {
+        Err(Cli::command().error(ErrorKind::ArgumentConflict, why))
+    })
+}
+
+/// What was typed that this command does nothing with.
+fn misplaced(cli: &Cli) -> Option<String> {
+    let Cli {
+        command,
+        host,
+        flags,
+    } = cli;
+    let is = |wanted| *command == Some(wanted);
+    let operates = is(Command::Status) || command.is_some_and(Command::takes_host);
+    if let Some(host) = host
+        .as_ref()
+        .filter(|_| !command.is_some_and(Command::takes_host))
+    {
+        return Some(format!("'{host}' is not expected here"));
+    }
+    if flags.to.is_some() && !is(Command::Switchover) {
+        return Some("--to belongs to switchover".to_owned());
+    }
+    if flags.to.is_some() && host.is_some() {
+        return Some("switchover HOST and --to say the same: leave one out".to_owned());
+    }
+    if flags.json && !is(Command::Status) && !is(Command::Doctor) {
+        return Some("--json belongs to status and doctor".to_owned());
+    }
+    if flags.watch && !is(Command::Status) {
+        return Some("--watch belongs to status".to_owned());
+    }
+    if flags.trigger_key.is_some() && !operates {
+        return Some("--trigger-key belongs to status, switchover, drain and resume".to_owned());
+    }
+    if flags.trigger_key.is_some() && !flags.vip_manager_config.is_empty() {
+        return Some("--trigger-key is for where there is no --vip-manager-config".to_owned());
+    }
+    None
 }
 
 /// The status to leave with after [`parse`] failed: 0 for `--help` and `--version`.

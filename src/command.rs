@@ -11,20 +11,24 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
-/// What a command does not inherit: our way to Consul, and other programs' secrets in vip-manager's file.
-const SECRETS: [&str; 6] = [
+/// What a command does not inherit: our way to Consul and to systemd, and other programs' secrets in
+/// vip-manager's file.
+const OURS: [&str; 9] = [
     "CONSUL_HTTP_TOKEN",
     "CONSUL_HTTP_TOKEN_FILE",
     "CONSUL_HTTP_AUTH",
     "CREDENTIALS_DIRECTORY",
+    "NOTIFY_SOCKET",
     "VIP_CONSUL_TOKEN",
     "VIP_ETCD_PASSWORD",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 
 /// A running shell and all that it started, unless that made itself independent. Killed when dropped.
 ///
 /// It runs as the user of this process, without a capability even for root, in its environment without
-/// [`SECRETS`], with nothing to read. What it leaves running in the background after its own end is its own
+/// [`OURS`], with nothing to read. What it leaves running in the background after its own end is its own
 /// affair.
 pub(crate) struct Running(Child);
 
@@ -82,8 +86,8 @@ pub(crate) fn judge(status: ExitStatus) -> Result<(), String> {
 
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
-    for secret in SECRETS {
-        shell.env_remove(secret);
+    for variable in OURS {
+        shell.env_remove(variable);
     }
     shell
         .arg("-c")

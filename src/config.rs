@@ -140,13 +140,17 @@ pub struct Log {
     pub level: Level,
 }
 
-/// The shape of a log line.
+/// The shape of a log line, and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// To the journal where standard output leads there, else for people.
+    Auto,
     /// For people.
     Text,
     /// One object a line.
     Json,
+    /// Entries of the journal, with fields.
+    Journald,
 }
 
 /// The world that the configuration is read from.
@@ -276,8 +280,10 @@ impl LogFormat {
     /// As it is written in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Text => "text",
             Self::Json => "json",
+            Self::Journald => "journald",
         }
     }
 }

@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 pub mod kv;
 mod name;
+mod orders;
 pub mod probe;
 mod request;
 #[cfg(test)]
@@ -27,8 +28,8 @@ pub mod token;
 pub mod txn;
 mod way;
 
-pub(crate) use binding::LIVENESS_SERVICE;
 pub use binding::{Binding, Terms, WATCH_TIMEOUT};
+pub(crate) use binding::{LIVENESS_SERVICE, group as below, rfc3339};
 pub use client::Client;
 pub use endpoint::BuildError;
 pub use way::Way;

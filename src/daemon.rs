@@ -34,6 +34,7 @@ use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::lock::{self, GroupLock};
 use crate::runtime::session::SessionFile;
+use crate::systemd::{Systemd, Word};
 use crate::vip::kernel::marks_addresses;
 
 /// How long a stop may take before the process leaves without it. The kernel ends the address and
@@ -91,7 +92,9 @@ pub fn run(config: &Config, reread: Reread, logging: Logging) -> Result<(), Erro
         .on_thread_start(renounce)
         .build()
         .map_err(setup("the runtime"))?;
+    let repeats = logging.repeats().clone();
     let ended = runtime.block_on(supervise(config, reread, logging));
+    repeats.tell_all();
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
     ended
@@ -112,6 +115,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     if unlimited && !marks_addresses() {
         return Err(Error::Unmarked);
     }
+    let systemd = Systemd::find(|name| std::env::var_os(name));
     let variable = std::env::var("RUNTIME_DIRECTORY").ok();
     let directory = RuntimeDirectory::of(variable.as_deref());
     let locks = config
@@ -195,6 +199,9 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let asked = client.clone();
     beside.spawn(async move { health::run(&name, sources, asked, told).await });
     beside.spawn(token::follow(client.clone()));
+    beside.spawn(logging.repeats().clone().run());
+    beside.spawn(systemd.clone().show(answers.groups()));
+    beside.spawn(systemd.clone().feed(answers.groups()));
     let (listen, listened) = watch::channel(config.listen);
     answers.begin(&mut beside, listened);
     let reloading = Reloading {
@@ -205,8 +212,10 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         hooks,
         listen,
         logging,
+        systemd: systemd.clone(),
     };
     beside.spawn(reloading.run(hangup));
+    systemd.tell(&Word::Ready);
     let mut ended = Ok(());
     let too_long = too_long(stopping.clone());
     tokio::pin!(too_long);
@@ -230,6 +239,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
                     return Err(Error::LeftAtOnce);
                 }
                 info!(signal = name, "stopping");
+                systemd.tell(&Word::Stopping);
                 let _ = stop.send(true);
             }
             () = &mut too_long => return Err(Error::LeftAtOnce),

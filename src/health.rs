@@ -26,6 +26,7 @@ use self::url::UrlProbe;
 use crate::config::{CheckMode, Config, Probe, ProbeOf};
 use crate::consul::Client;
 use crate::election::health::Health;
+use crate::logging::TRANSITION;
 
 /// What is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ fn publish(group: &str, health: Health, sender: &watch::Sender<Health>) {
         (Health::Good, Health::Good) | (Health::Unknown, Health::Unknown) => {}
         (Health::Unknown | Health::Bad(_), Health::Good) => info!(group, "this host is healthy"),
         (Health::Unknown | Health::Good, Health::Bad(reason)) => {
-            warn!(group, reason, "this host is not healthy");
+            warn!(target: TRANSITION, group, reason, "this host is not healthy");
         }
         (Health::Bad(_), Health::Bad(reason)) => debug!(group, reason, "still not healthy"),
         (Health::Good | Health::Bad(_), Health::Unknown) => {

@@ -1,5 +1,9 @@
 //! Where log lines go and how they look.
 
+mod fields;
+mod journald;
+mod repeats;
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -9,29 +13,44 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use self::journald::Journald;
+pub use self::repeats::Repeats;
 use crate::config::{Log, LogFormat};
+
+/// The target of warnings that are the word of a change. However often one is repeated, it is written.
+pub(crate) const TRANSITION: &str = "vip_elector::transition";
 
 /// What the log may still be told.
 #[derive(Clone, Debug)]
 pub struct Logging {
-    shapes: [(LogFormat, reload::Handle<Targets, Registry>); 2],
+    shapes: [(LogFormat, reload::Handle<Targets, Registry>); 3],
+    repeats: Repeats,
 }
 
 impl Logging {
     /// Writes later lines in another shape, or with another level.
     pub fn change(&self, log: &Log) {
+        let log = resolved(log);
         for (format, filter) in &self.shapes {
             // Fails only when there is no log any more.
-            let _ = filter.reload(wanted(*format, log));
+            let _ = filter.reload(wanted(*format, &log));
         }
+    }
+
+    /// Returns the account of warnings that were held back.
+    pub fn repeats(&self) -> &Repeats {
+        &self.repeats
     }
 }
 
-/// Sends log lines to standard output, as the Go tool does: text, or one JSON object a line.
+/// Sends log lines to standard output, as the Go tool does, as text or one JSON object a line; or to the
+/// journal.
 pub fn init(log: &Log) -> Logging {
-    // Both shapes are there, and one of them is silent: a filter can be replaced while others log.
-    let (of_text, text) = reload::Layer::new(wanted(LogFormat::Text, log));
-    let (of_json, json) = reload::Layer::new(wanted(LogFormat::Json, log));
+    let log = resolved(log);
+    // All shapes are there, and all but one are silent: a filter can be replaced while others log.
+    let (of_text, text) = reload::Layer::new(wanted(LogFormat::Text, &log));
+    let (of_json, json) = reload::Layer::new(wanted(LogFormat::Json, &log));
+    let (of_journald, journald) = reload::Layer::new(wanted(LogFormat::Journald, &log));
     let layers = vec![
         fmt::layer()
             .with_ansi(io::stdout().is_terminal())
@@ -44,11 +63,31 @@ pub fn init(log: &Log) -> Logging {
             .with_target(false)
             .with_filter(of_json)
             .boxed(),
+        Journald::open().with_filter(of_journald).boxed(),
     ];
-    tracing_subscriber::registry().with(layers).init();
+    let repeats = Repeats::default();
+    tracing_subscriber::registry()
+        .with(layers)
+        .with(repeats.layer())
+        .init();
     Logging {
-        shapes: [(LogFormat::Text, text), (LogFormat::Json, json)],
+        shapes: [
+            (LogFormat::Text, text),
+            (LogFormat::Json, json),
+            (LogFormat::Journald, journald),
+        ],
+        repeats,
     }
+}
+
+/// Decides what is left to the circumstances.
+fn resolved(log: &Log) -> Log {
+    let format = match log.format {
+        LogFormat::Auto if journald::is_behind(io::stdout()) => LogFormat::Journald,
+        LogFormat::Auto => LogFormat::Text,
+        said @ (LogFormat::Text | LogFormat::Json | LogFormat::Journald) => said,
+    };
+    Log { format, ..*log }
 }
 
 /// What is written in this shape.

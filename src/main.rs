@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use nix::net::if_::if_nametoindex;
 use vip_elector::cli::{self, Cli, Command};
 use vip_elector::config::{self, Config, Problems, Sources};
 use vip_elector::doctor::report::{Colour, Level};
+use vip_elector::operate::{self, Order, Place, Style};
 use vip_elector::{acl, crash, daemon, doctor, logging, privileges};
 
 /// `EX_USAGE` of sysexits.h: the command line or the configuration is wrong.
@@ -42,6 +44,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::CheckConfig) => return print(&load(cli)?.describe()),
         Some(Command::AclPolicy) => return print(&acl::policy(&load(&without_token(cli))?)),
         Some(Command::Doctor) => return examine(&load(cli)?, cli.flags.json),
+        Some(Command::Status | Command::Switchover | Command::Drain | Command::Resume) => {
+            return operate(cli);
+        }
         None => load(cli)?,
     };
     let logging = logging::init(&config.log);
@@ -58,6 +63,61 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// A file that says no more than which group it is.
+const KEY_ALONE: &str = "--trigger-key";
+
+fn operate(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let (to, host) = (&cli.flags.to, &cli.host);
+    let order = match cli.command {
+        Some(Command::Switchover) => Order::Switchover(to.clone().or(host.clone())),
+        Some(Command::Drain) => Order::Drain(host.clone()),
+        Some(Command::Resume) => Order::Resume(host.clone()),
+        Some(Command::Status | Command::CheckConfig | Command::AclPolicy) | None => Order::Status {
+            json: cli.flags.json,
+            watch: cli.flags.watch,
+        },
+    };
+    let mut cli = cli.clone();
+    // Whoever asks holds no address, and may have no such interface.
+    cli.flags.manage_vip = Some("false".to_owned());
+    let key = cli.flags.trigger_key.take();
+    if key.is_some() {
+        cli.flags.vip_manager_config = vec![KEY_ALONE.into()];
+    }
+    let host_name = host_name()?;
+    let read = |path: &Path| match &key {
+        Some(key) if path == Path::new(KEY_ALONE) => {
+            // Every JSON string is a YAML one.
+            let key = serde_json::Value::from(key.as_str());
+            Ok(format!("dcs-type: consul\ntrigger-key: {key}\n").into_bytes())
+        }
+        Some(_) | None => std::fs::read(path),
+    };
+    let environment = |name: &str| match name {
+        "VIP_TRIGGER_KEY" if key.is_some() => None,
+        name => config::process_environment(name),
+    };
+    let config = config::load(&cli, &sources(&host_name, &environment, &read))?;
+    let terminal = io::stdout().is_terminal();
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+    let place = Place {
+        terminal,
+        style: if colours {
+            Style::Coloured
+        } else {
+            Style::Plain
+        },
+        who: &format!("{}@{host_name}", user.as_deref().unwrap_or("root")),
+    };
+    let well = operate::run(&config, &order, &place)?;
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {
@@ -95,15 +155,29 @@ fn without_token(cli: &Cli) -> Cli {
 }
 
 fn load(cli: &Cli) -> anyhow::Result<Config> {
-    let host_name = nix::unistd::gethostname().context("asking for the host name")?;
-    let sources = Sources {
-        environment: &config::process_environment,
-        read: &|path| std::fs::read(path),
+    let read = |path: &Path| std::fs::read(path);
+    let host_name = host_name()?;
+    let sources = sources(&host_name, &config::process_environment, &read);
+    Ok(config::load(cli, &sources)?)
+}
+
+fn host_name() -> anyhow::Result<String> {
+    let name = nix::unistd::gethostname().context("asking for the host name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+fn sources<'a>(
+    host_name: &'a str,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Sources<'a> {
+    Sources {
+        environment,
+        read,
         list: &config::list_directory,
         interface_exists: &|name| if_nametoindex(name).is_ok(),
-        host_name: &host_name.to_string_lossy(),
-    };
-    Ok(config::load(cli, &sources)?)
+        host_name,
+    }
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {

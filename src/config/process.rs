@@ -93,7 +93,7 @@ impl Process {
         let format = resolver.option(
             flag("--log-format", flags.log_format.as_ref()),
             "log-format",
-            LogFormat::Text,
+            LogFormat::Auto,
             log_format,
         );
         let level = resolver.option(
@@ -176,10 +176,12 @@ fn listen_address(text: &str) -> Result<Option<SocketAddr>, Fault> {
 
 fn log_format(text: &str) -> Result<LogFormat, Fault> {
     match text {
+        "auto" => Ok(LogFormat::Auto),
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
+        "journald" => Ok(LogFormat::Journald),
         _ => Err(Fault::NotOneOf {
-            known: "text or json",
+            known: "auto, text, json or journald",
         }),
     }
 }

@@ -50,8 +50,7 @@ impl Client {
     }
 
     /// Waits until any key that begins with `prefix`, which ends in a slash, is newer than `index`, for
-    /// as long as `timeout` allows and no longer than `wait`; at index 0, does not. Any server may
-    /// answer, however far behind.
+    /// as long as `timeout` allows and no longer than `wait`; at index 0, does not.
     ///
     /// # Errors
     /// As [`Failure`] says.
@@ -60,15 +59,15 @@ impl Client {
         prefix: &str,
         index: u64,
         wait: Duration,
+        consistency: Consistency,
         timeout: Duration,
     ) -> Result<PrefixRead, Failure> {
         let doing = format!("watch the keys below '{prefix}'");
         let request = Request::get(Operation::ReadGroup, "kv", doing)
             .path(prefix)
             .about(Some(prefix.trim_end_matches('/')))
-            .query("stale", "")
-            .query("recurse", "")
-            .blocking(index, wait, timeout);
+            .query("recurse", "");
+        let request = consistently(request, consistency).blocking(index, wait, timeout);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let entries = if reply.status == StatusCode::NOT_FOUND {
             // Consul before 1.11 does not say that it left all of them out.
@@ -115,6 +114,10 @@ fn request(key: &str, consistency: Consistency, doing: String) -> Request {
     let request = Request::get(Operation::ReadKey, "kv", doing)
         .path(key)
         .about(Some(key));
+    consistently(request, consistency)
+}
+
+fn consistently(request: Request, consistency: Consistency) -> Request {
     match consistency {
         Consistency::Default => request,
         Consistency::Consistent => request.query("consistent", ""),

@@ -1,13 +1,18 @@
 //! Services of the agent that is asked, and the checks that tell how they are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::consul::agent::CheckState;
 use crate::consul::client::{Client, Deadline};
-use crate::consul::error;
 use crate::consul::request::{Operation, Request};
+use crate::consul::{error, name};
 use crate::election::call::Failure;
+
+/// The tag of the service of a host that leads.
+pub(super) const LEADER: &str = "leader";
 
 /// A service without address or port, with one check, which its owner passes again and again
 /// (<https://developer.hashicorp.com/consul/api-docs/agent/service>).
@@ -21,6 +26,8 @@ pub struct NewService<'a> {
     pub tag: &'a str,
     /// The id of its check, unique on its agent.
     pub check: &'a str,
+    /// Since when it has been so tagged.
+    pub since: &'a str,
     /// For whoever looks at the check.
     pub notes: &'a str,
     /// How long after it was passed last the check goes critical.
@@ -29,7 +36,43 @@ pub struct NewService<'a> {
     pub abandoned_after: Duration,
 }
 
+/// A service as the catalog knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Unique on its node.
+    pub id: String,
+    /// The node that it is on.
+    pub node: String,
+    /// Whether it is tagged as leader.
+    pub leads: bool,
+    /// Since when it has been so tagged, as its owner says.
+    pub since: Option<String>,
+    /// Whether its own check is not critical.
+    pub alive: bool,
+}
+
 impl Client {
+    /// Lists the services of a name on all nodes, as far as the token may read them.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn instances(&self, name: &str, timeout: Duration) -> Result<Vec<Instance>, Failure> {
+        let request = Request::get(
+            Operation::ReadChecks,
+            "health/service",
+            format!("list the services '{name}'"),
+        )
+        .segment(name);
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        let wire: Vec<WireInstance> = reply.json()?;
+        if wire.is_empty() {
+            reply.unless_hidden(&request)?;
+        }
+        // One that no line could name is none of ours.
+        let named = wire.into_iter().filter_map(|one| one.instance().ok());
+        Ok(named.collect())
+    }
+
     /// Registers a service, or changes its tag. Does not pass its check: a new one passes to begin with,
     /// one that is registered again stays as it is.
     ///
@@ -92,11 +135,30 @@ impl Client {
     }
 }
 
+impl WireInstance {
+    fn instance(self) -> Result<Instance, String> {
+        let check = format!("service:{}", self.service.id);
+        let critical = |one: &WireState| one.id == check && one.status == CheckState::Critical;
+        Ok(Instance {
+            alive: !self.checks.iter().any(critical),
+            leads: self.service.tags.iter().flatten().any(|tag| tag == LEADER),
+            since: self
+                .service
+                .meta
+                .and_then(|mut meta| meta.remove("since"))
+                .filter(|since| !since.is_empty()),
+            node: name::node(self.node.node)?,
+            id: self.service.id,
+        })
+    }
+}
+
 fn body(new: NewService<'_>) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&WireService {
         id: new.id,
         name: new.name,
         tags: [new.tag],
+        meta: WireMeta { since: new.since },
         check: WireCheck {
             id: new.check,
             name: new.name,
@@ -118,7 +180,13 @@ struct WireService<'a> {
     id: &'a str,
     name: &'a str,
     tags: [&'a str; 1],
+    meta: WireMeta<'a>,
     check: WireCheck<'a>,
+}
+
+#[derive(Serialize)]
+struct WireMeta<'a> {
+    since: &'a str,
 }
 
 #[derive(Serialize)]
@@ -134,9 +202,72 @@ struct WireCheck<'a> {
     deregister_critical_service_after: String,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireInstance {
+    node: WireNode,
+    service: WireServiceRead,
+    #[serde(default)]
+    checks: Vec<WireState>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireNode {
+    node: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireServiceRead {
+    #[serde(rename = "ID")]
+    id: String,
+    tags: Option<Vec<String>>,
+    meta: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireState {
+    #[serde(rename = "CheckID")]
+    id: String,
+    status: CheckState,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_is_read_as_consul_writes_it() {
+        let read = |tags: &str, meta: &str, status: &str| {
+            let text = format!(
+                r#"{{"Node":{{"Node":"n1","Address":"10.0.0.1"}},
+                    "Service":{{"ID":"vip-elector/k/web1","Service":"vip-elector","Tags":{tags},"Meta":{meta}}},
+                    "Checks":[{{"CheckID":"serfHealth","Status":"critical"}},
+                              {{"CheckID":"service:vip-elector/k/web1","Status":"{status}"}}]}}"#
+            );
+            let wire: WireInstance = serde_json::from_str(&text).unwrap();
+            wire.instance().unwrap()
+        };
+        let leader = Instance {
+            id: "vip-elector/k/web1".to_owned(),
+            node: "n1".to_owned(),
+            leads: true,
+            since: Some("2026-01-02T03:04:05Z".to_owned()),
+            alive: true,
+        };
+        let since = r#"{"since":"2026-01-02T03:04:05Z"}"#;
+        assert_eq!(read(r#"["leader"]"#, since, "passing"), leader);
+        let old = Instance {
+            leads: false,
+            since: None,
+            alive: false,
+            ..leader
+        };
+        assert_eq!(read("null", "null", "critical"), old);
+        assert_eq!(read(r#"["standby"]"#, "{}", "critical"), old);
+    }
 
     #[test]
     fn a_service_is_written_as_consul_reads_it() {
@@ -145,13 +276,14 @@ mod tests {
             name: "vip-elector",
             tag: "leader",
             check: "service:vip-elector/a/k/host1",
+            since: "2026-01-02T03:04:05Z",
             notes: "n",
             ttl: Duration::from_millis(2_500),
             abandoned_after: Duration::from_secs(60),
         };
         assert_eq!(
             String::from_utf8(body(new).unwrap()).unwrap(),
-            r#"{"ID":"vip-elector/a/k/host1","Name":"vip-elector","Tags":["leader"],"Check":{"CheckID":"service:vip-elector/a/k/host1","Name":"vip-elector","Notes":"n","TTL":"2500ms","Status":"passing","DeregisterCriticalServiceAfter":"60000ms"}}"#
+            r#"{"ID":"vip-elector/a/k/host1","Name":"vip-elector","Tags":["leader"],"Meta":{"since":"2026-01-02T03:04:05Z"},"Check":{"CheckID":"service:vip-elector/a/k/host1","Name":"vip-elector","Notes":"n","TTL":"2500ms","Status":"passing","DeregisterCriticalServiceAfter":"60000ms"}}"#
         );
     }
 }

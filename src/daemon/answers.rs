@@ -54,6 +54,11 @@ impl Answers {
         told
     }
 
+    /// Returns what is known of the groups.
+    pub(super) fn groups(&self) -> Vec<watch::Receiver<Snapshot>> {
+        self.groups.clone()
+    }
+
     /// Opens the socket of a group that this process is the only one of.
     pub(super) fn open(&mut self, directory: &RuntimeDirectory, group: &str) {
         let path = directory.socket(group);

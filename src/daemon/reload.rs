@@ -15,6 +15,7 @@ use crate::config::{Config, Hooks};
 use crate::consul::{BuildError, Client, Way};
 use crate::health;
 use crate::logging::{Chain, Logging};
+use crate::systemd::{Systemd, Word};
 
 /// Reads the configuration from where it was read at the start. May take its time.
 pub type Reread = Arc<dyn Fn() -> Result<Config, Box<dyn Error + Send + Sync>> + Send + Sync>;
@@ -28,6 +29,7 @@ pub(super) struct Reloading {
     pub(super) hooks: watch::Sender<Hooks>,
     pub(super) listen: watch::Sender<Option<SocketAddr>>,
     pub(super) logging: Logging,
+    pub(super) systemd: Systemd,
 }
 
 impl Reloading {
@@ -36,6 +38,7 @@ impl Reloading {
     pub(super) async fn run(mut self, mut hangup: Signal) {
         while hangup.recv().await.is_some() {
             info!("reading the configuration again");
+            self.systemd.reloading();
             let reread = Arc::clone(&self.reread);
             // A disk may be slow, and a lease does not wait: another thread reads.
             let reading = tokio::task::spawn_blocking(move || read(&reread));
@@ -44,6 +47,7 @@ impl Reloading {
                 Ok(Err(refused)) => refused.log(),
                 Err(error) => error!(%error, "reading the configuration failed"),
             }
+            self.systemd.tell(&Word::Ready);
         }
     }
 
@@ -92,7 +96,10 @@ impl Refused {
 }
 
 fn stays() {
-    error!("not reloaded; nothing has changed, and the configuration that was in force stays");
+    error!(
+        "not reloaded; nothing has changed, and the configuration that was in force stays; mend it and \
+         reload again, or restart"
+    );
 }
 
 fn read(reread: &Reread) -> Result<(Config, Way), Refused> {

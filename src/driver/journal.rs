@@ -5,6 +5,7 @@ use tracing::{error, info, warn};
 use crate::election::call::{FailureKind, LOCK_FLAG};
 use crate::election::status::{Doing, Ending, Feature, Phase, Status, Trouble};
 use crate::election::time::Timestamp;
+use crate::logging::TRANSITION;
 
 /// Says, in the Go tool's words, that a key is not a lock, and what to do.
 pub(crate) fn not_a_lock(key: &str, flags: u64) -> String {
@@ -21,7 +22,8 @@ pub(super) fn not_remembered(group: &str, error: &str) {
         group,
         error,
         "remembering the session failed: if this process is killed while that session lives, the next one \
-         waits for its end instead of going on with it"
+         waits for its end instead of going on with it; make the runtime directory writable, and see that it \
+         is not full"
     );
 }
 
@@ -47,7 +49,7 @@ pub(super) fn log(group: &str, now: Timestamp, before: &Status, after: &Status) 
     if after.overwritten > before.overwritten {
         warn!(
             group,
-            "somebody wrote over the trigger key while we hold it, setting it right"
+            "somebody wrote over the trigger key while we hold it, setting it right; nobody else should write it"
         );
     }
 }
@@ -66,6 +68,14 @@ fn log_takeover(group: &str, before: &Status, after: &Status) {
             "standing as a candidate"
         );
     }
+    match (before.drained, after.drained) {
+        (false, true) => info!(
+            group,
+            "this host is drained: it does not lead until `vip-elector resume` says so"
+        ),
+        (true, false) => info!(group, "this host is drained no more"),
+        (false, false) | (true, true) => {}
+    }
     if let Some(to) = &after.handed_to {
         info!(group, to, "lock handed over");
     }
@@ -81,7 +91,8 @@ fn log_takeover(group: &str, before: &Status, after: &Status) {
             leader = leader.value,
             session = %leader.session,
             silent_ms = millis(*silence),
-            "the leader is silent and no other candidate hears it, its session was ended"
+            "the leader is silent and no other candidate hears it, its session was ended; if that host is well, let \
+             UDP of --peer-listen through between the hosts"
         );
     }
 }
@@ -124,7 +135,7 @@ fn log_phase(group: &str, now: Timestamp, before: &Status, after: &Status) {
             let error = trouble
                 .filter(|_| after.ending == Some(Ending::LeaseExpired))
                 .map(|trouble| &trouble.message);
-            warn!(group, session, reason, error, lease_ms, "*** LOCK LOST ***");
+            warn!(target: TRANSITION, group, session, reason, error, lease_ms, "*** LOCK LOST ***");
         }
         (Phase::Adopting, Phase::Standby) => {
             let session = after.session.as_ref().map(tracing::field::display);

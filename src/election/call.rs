@@ -143,7 +143,7 @@ pub enum Call {
     DeregisterService,
     /// Waits with `?stale` until anything below the trigger key is newer than `index`.
     WatchGroup {
-        /// The last index seen; 0 is answered at once.
+        /// The last index seen; at 0 the raft leader answers, at once.
         index: u64,
     },
     /// Writes our candidate entry, held by this session.

@@ -49,6 +49,8 @@ pub struct GroupRead {
     pub candidates: Vec<Candidate>,
     /// That somebody wants another host to lead.
     pub request: Option<Request>,
+    /// The trigger values of the hosts that shall not lead: the keys `<trigger key>/drain/<trigger value>`.
+    pub drained: Vec<String>,
 }
 
 /// That somebody wants another host to lead: the key `<trigger key>/switchover`.

@@ -30,6 +30,8 @@ pub struct Status {
     pub overwritten: u64,
     /// Whether this host is fit to lead.
     pub health: Health,
+    /// Whether that is because somebody has drained it.
+    pub drained: bool,
     /// Whether we stand as a candidate.
     pub candidate: bool,
     /// What has to be done without, and why.
@@ -103,6 +105,8 @@ pub enum Ending {
     Blocked(Blocker),
     /// This host is not fit to lead, and why.
     Unhealthy(String),
+    /// Somebody has drained this host.
+    Drained,
     /// Somebody asked for another leader: this one.
     Switchover(String),
     /// A better candidate has been there for long enough: this one.
@@ -127,6 +131,7 @@ impl fmt::Display for Ending {
             Self::TakenBy(holder) => write!(f, "{} holds the lock", holder.value),
             Self::Blocked(blocker) => write!(f, "the address cannot be held here: {blocker}"),
             Self::Unhealthy(reason) => write!(f, "this host is not healthy: {reason}"),
+            Self::Drained => f.write_str("drained"),
             Self::Switchover(to) => write!(f, "switchover to {to} was asked for"),
             Self::Preempted(by) => write!(f, "{by} is a better candidate"),
             Self::Stopping => f.write_str("stopping"),

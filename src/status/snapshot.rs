@@ -98,6 +98,7 @@ pub enum Cause {
     Taken,
     Blocked,
     Unhealthy,
+    Drained,
     Switchover,
     Preempted,
     Stopping,
@@ -281,6 +282,9 @@ impl Snapshot {
             Phase::Stopped(outcome) => stopped(outcome),
             Phase::Standby => match (not_a_lock, health, blocker, self.leader()) {
                 (Some(flags), _, _, _) => not_a_lock_any_more(*flags, &self.about.group),
+                (None, _, _, _) if self.status.drained => {
+                    "this host is drained, until `vip-elector resume` ends that".to_owned()
+                }
                 (None, Health::Bad(reason), _, _) => format!("this host is not healthy: {reason}"),
                 (None, _, Some(blocker), _) => format!("the address cannot be held here: {blocker}"),
                 (None, _, None, Some(leader)) => format!("{leader} leads"),
@@ -336,7 +340,7 @@ impl Snapshot {
                 Health::Good => "healthy".to_owned(),
                 Health::Bad(reason) => reason.clone(),
             },
-            drained: false,
+            drained: self.status.drained,
             addresses: addresses.collect(),
             transitions: self.transitions.iter().map(Change::report).collect(),
             trouble: self
@@ -376,6 +380,7 @@ impl Cause {
             Self::Taken => "taken",
             Self::Blocked => "blocked",
             Self::Unhealthy => "unhealthy",
+            Self::Drained => "drained",
             Self::Switchover => "switchover",
             Self::Preempted => "preempted",
             Self::Stopping => "stopping",
@@ -393,6 +398,7 @@ impl Cause {
             Ending::TakenBy(_) => Self::Taken,
             Ending::Blocked(_) => Self::Blocked,
             Ending::Unhealthy(_) => Self::Unhealthy,
+            Ending::Drained => Self::Drained,
             Ending::Switchover(_) => Self::Switchover,
             Ending::Preempted(_) => Self::Preempted,
             Ending::Stopping => Self::Stopping,
@@ -411,6 +417,7 @@ const fn not_begun() -> Status {
         not_a_lock: None,
         overwritten: 0,
         health: Health::Unknown,
+        drained: false,
         candidate: false,
         lost: BTreeMap::new(),
         handed_to: None,

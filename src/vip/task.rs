@@ -18,6 +18,7 @@ use crate::driver::clock::Clock;
 use crate::election::lease::KernelLifetime;
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
+use crate::logging::TRANSITION;
 use crate::status::counters::Deeds;
 use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
 
@@ -168,6 +169,7 @@ impl Task<'_> {
             self.up = false;
             let Self { group, address, .. } = self;
             warn!(
+                target: TRANSITION,
                 group,
                 %address,
                 "the address is gone: the kernel ended its lifetime because no confirm came in time, \
@@ -227,7 +229,10 @@ impl Task<'_> {
         let Self { group, address, .. } = self;
         match blocker {
             Some(blocker) => {
-                warn!(group, %address, reason = %blocker, "this host cannot hold the address");
+                warn!(
+                    target: TRANSITION,
+                    group, %address, reason = %blocker, "this host cannot hold the address"
+                );
             }
             None => info!(group, %address, "this host can hold the address"),
         }

@@ -214,6 +214,12 @@ fn leads(daemon: &Daemon, count: usize) {
     daemon.says("LOCK ACQUIRED", count);
 }
 
+/// Gives a token of the policy that a site's daemon needs, and no more.
+pub(crate) fn token_for(agent: &Agent, root: &str, site: &Site) -> String {
+    create_policy_as_documented(root, agent, &policy(site));
+    token_of(agent, root, "vip-elector")
+}
+
 /// What `acl-policy` prints for a site, without its token.
 fn policy(site: &Site) -> String {
     let printed = site.output(&["acl-policy", "--token-file=/not/there/yet"]);

@@ -171,6 +171,7 @@ async fn a_handover_is_one_commit() {
             index: held.modify_index,
             candidates: vec![candidate("host 2", &s2, 0)],
             request: None,
+            drained: Vec::new(),
         }
     );
 

@@ -42,6 +42,17 @@ impl Site {
             .variable("RUNTIME_DIRECTORY", &run)
     }
 
+    /// A host where no daemon is, and that has nothing but the key of the group.
+    pub(crate) fn elsewhere(key: &str) -> Self {
+        let site = Self {
+            directory: tempfile::tempdir().unwrap(),
+            arguments: vec![format!("--trigger-key={key}")],
+            environment: Vec::new(),
+        };
+        let run = site.run().display().to_string();
+        site.variable("RUNTIME_DIRECTORY", &run)
+    }
+
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.arguments.push(flag.to_owned());
         self

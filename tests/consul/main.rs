@@ -15,6 +15,7 @@ mod doctor;
 mod election;
 mod failover;
 mod liveness;
+mod operate;
 mod secrets;
 mod security;
 mod tokens;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         doctor::trials(),
         secrets::trials(),
         tokens::trials(),
+        operate::trials(),
         conformance::trials(),
     ];
     vip_lab::runner::main(&[Part::Consul], trials.into_iter().flatten().collect())

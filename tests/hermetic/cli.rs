@@ -152,6 +152,27 @@ fn check_config_takes_flags_before_and_after() {
 }
 
 #[test]
+fn a_host_may_follow_what_is_done_with_it() {
+    for (arguments, command, host) in [
+        (&["drain"][..], Command::Drain, None),
+        (&["drain", "web1"], Command::Drain, Some("web1")),
+        (
+            &["resume", "--ttl=5s", "web1"],
+            Command::Resume,
+            Some("web1"),
+        ),
+        (&["switchover", "web2"], Command::Switchover, Some("web2")),
+        (&["switchover", "-to", "web2"], Command::Switchover, None),
+    ] {
+        let cli = good(arguments);
+        assert_eq!((cli.command, cli.host.as_deref()), (Some(command), host));
+    }
+    let flags = good(&["status", "--json", "-watch", "--trigger-key=k"]).flags;
+    assert!(flags.json && flags.watch);
+    assert_eq!(flags.trigger_key.as_deref(), Some("k"));
+}
+
+#[test]
 fn files_before_and_after_the_command_all_count() {
     let cli = good(&[
         "--vip-manager-config=a",
@@ -171,6 +192,15 @@ fn mistakes() {
         ("unknown_flag_one_dash", &["-tll=10s"]),
         ("flag_without_value", &["--ttl"]),
         ("unknown_command", &["chek-config"]),
+        ("host_without_use", &["status", "web1"]),
+        ("to_without_switchover", &["drain", "--to=web1"]),
+        ("to_twice", &["switchover", "web1", "--to=web1"]),
+        ("json_without_status", &["--json"]),
+        ("key_for_the_daemon", &["--trigger-key=k"]),
+        (
+            "key_and_file",
+            &["status", "--trigger-key=k", "--vip-manager-config=f"],
+        ),
     ] {
         let error = typed(arguments).unwrap_err();
         assert_eq!(exit_code(&error), EXIT_USAGE, "{name}");

@@ -18,3 +18,4 @@ mod peers;
 mod simulation;
 mod status;
 mod supply_chain;
+mod systemd;

@@ -18,7 +18,7 @@ use vip_sim::world::{self, Game, Heed};
 const SLICE: Range<u64> = 0..10_000;
 
 /// What must have happened in the slice, at least so often, so that it says something.
-const MUST_BE_SEEN: [(&str, u64); 26] = [
+const MUST_BE_SEEN: [(&str, u64); 27] = [
     ("leaderships", 20_000),
     ("failovers", 7_000),
     ("adoptions", 700),
@@ -40,6 +40,7 @@ const MUST_BE_SEEN: [(&str, u64); 26] = [
     ("handovers refused", 100),
     ("switchovers", 200),
     ("switchover requests dropped", 400),
+    ("leaders drained", 400),
     ("liveness checks that ran out", 5_000),
     ("services that were forgotten", 500),
     ("deposes", 700),

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const CYCLE: (u64, u64) = (400, 146_097);
 
 /// Writes a time in UTC and whole seconds (RFC 3339, section 5.6). What was before 1970 is 1970.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let seconds = time
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <trigger key>/candidates/<trigger value>   locked by its host's session, JSON
+//! <trigger key>/drain/<trigger value>        that host shall not lead, whatever is written there
 //! <trigger key>/switchover                   the trigger value that shall lead; empty for the best
 //! ```
 
@@ -29,18 +30,23 @@ const MAX_ENTRY: usize = 1024;
 const MAX_VALUE: usize = 256;
 
 /// Returns what all keys below the trigger key begin with.
-pub(super) fn prefix(trigger_key: &str) -> String {
+pub(crate) fn prefix(trigger_key: &str) -> String {
     format!("{trigger_key}/")
 }
 
 /// Returns the key of a host's candidate entry.
-pub(super) fn candidate_key(trigger_key: &str, value: &str) -> String {
+pub(crate) fn candidate_key(trigger_key: &str, value: &str) -> String {
     format!("{trigger_key}/{CANDIDATES}{value}")
 }
 
 /// Returns the key of the switchover request.
-pub(super) fn request_key(trigger_key: &str) -> String {
+pub(crate) fn request_key(trigger_key: &str) -> String {
     format!("{trigger_key}/{SWITCHOVER}")
+}
+
+/// Returns the key whose existence drains a host.
+pub(crate) fn drain_key(trigger_key: &str, value: &str) -> String {
+    format!("{trigger_key}/{DRAIN}{value}")
 }
 
 /// Writes our own candidate entry.
@@ -61,11 +67,12 @@ pub(super) fn describe(
 }
 
 /// Reads the group, and says what had to be left out of it, each with why.
-pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<String>) {
+pub(crate) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<String>) {
     let mut group = GroupRead {
         index: read.index,
         candidates: Vec::new(),
         request: None,
+        drained: Vec::new(),
     };
     let mut ignored = Vec::new();
     for (key, entry) in read.entries {
@@ -84,6 +91,8 @@ pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<Strin
                 Some(session) => candidate(value, session, &entry)
                     .map(|candidate| group.candidates.push(candidate)),
             }
+        } else if let Some(value) = name.strip_prefix(DRAIN) {
+            trigger_value(value).map(|value| group.drained.push(value.to_owned()))
         } else {
             Ok(())
         };
@@ -95,12 +104,11 @@ pub(super) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<Strin
 }
 
 const CANDIDATES: &str = "candidates/";
+const DRAIN: &str = "drain/";
 const SWITCHOVER: &str = "switchover";
 
 fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate, String> {
-    if value.contains('/') || !is_name(value, MAX_VALUE) {
-        return Err("no trigger value".to_owned());
-    }
+    let value = trigger_value(value)?;
     let text = entry.value.as_deref().unwrap_or_default();
     if text.len() > MAX_ENTRY {
         return Err(format!("longer than {MAX_ENTRY} bytes"));
@@ -124,6 +132,13 @@ fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate
         lock_delay: Duration::from_millis(wire.lock_delay_ms).min(MAX_LOCK_DELAY),
         contact,
     })
+}
+
+fn trigger_value(text: &str) -> Result<&str, String> {
+    if text.contains('/') || !is_name(text, MAX_VALUE) {
+        return Err("no trigger value".to_owned());
+    }
+    Ok(text)
 }
 
 fn request(entry: &Entry) -> Result<Request, String> {

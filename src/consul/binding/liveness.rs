@@ -10,12 +10,13 @@
 //! gone.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Terms;
+use super::calendar::rfc3339;
 use crate::consul::client::{Client, Deadline};
 use crate::consul::error;
-use crate::consul::service::NewService;
+use crate::consul::service::{LEADER, NewService};
 use crate::election::call::{Failure, FailureKind};
 
 /// What the service is called, so that all of them are found together.
@@ -32,6 +33,8 @@ pub(super) struct Liveness {
     check: String,
     ttl: Duration,
     agent: Mutex<Option<Client>>,
+    /// Whether we lead, and since when that is so.
+    since: Mutex<Option<(bool, String)>>,
 }
 
 impl Liveness {
@@ -43,6 +46,7 @@ impl Liveness {
             service,
             ttl: terms.liveness_ttl?,
             agent: Mutex::new(None),
+            since: Mutex::new(None),
         })
     }
 
@@ -158,7 +162,8 @@ impl Liveness {
         let service = NewService {
             id: &self.service,
             name: NAME,
-            tag: if leads { "leader" } else { "standby" },
+            tag: if leads { LEADER } else { "standby" },
+            since: &self.since(leads),
             check: &self.check,
             notes: NOTES,
             ttl: self.ttl,
@@ -166,6 +171,15 @@ impl Liveness {
         };
         agent.register_service(service, deadline.left()).await?;
         agent.pass_check(&self.check, deadline.left()).await
+    }
+
+    /// An agent that has forgotten the service is told the old time.
+    fn since(&self, leads: bool) -> String {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*since {
+            Some((led, at)) if *led == leads => at.clone(),
+            Some(_) | None => since.insert((leads, rfc3339(SystemTime::now()))).1.clone(),
+        }
     }
 
     /// The agent that has the check, unless the configuration does not name it any more: then it is to be

@@ -6,6 +6,7 @@ use tracing::debug;
 
 use super::{Binding, WATCH_WAIT, group};
 use crate::consul::error;
+use crate::consul::kv::Consistency;
 use crate::consul::request::Operation;
 use crate::consul::txn::{Op, Write};
 use crate::election::call::{Entry, Failure, FailureKind, LOCK_FLAG, SessionId, Successor};
@@ -116,9 +117,14 @@ impl Binding {
         timeout: Duration,
     ) -> Result<GroupRead, Failure> {
         let key = &self.terms.key;
+        // What a session sees first decides whether it may lead: no server that is behind tells it that.
+        let consistency = match index {
+            0 => Consistency::Default,
+            _ => Consistency::Stale,
+        };
         let read = self
             .client
-            .watch_prefix(&group::prefix(key), index, WATCH_WAIT, timeout)
+            .watch_prefix(&group::prefix(key), index, WATCH_WAIT, consistency, timeout)
             .await?;
         let (group, ignored) = group::read(key, read);
         for entry in ignored {

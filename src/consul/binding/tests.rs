@@ -25,12 +25,12 @@ async fn a_read_is_consistent_and_a_watch_is_stale() {
         (
             Call::WatchGroup { index: 7 },
             WATCH_TIMEOUT,
-            "GET /v1/kv/a/k/?stale&recurse&index=7&wait=10000ms HTTP/1.1",
+            "GET /v1/kv/a/k/?recurse&stale&index=7&wait=10000ms HTTP/1.1",
         ),
         (
             Call::WatchGroup { index: 0 },
             WATCH_TIMEOUT,
-            "GET /v1/kv/a/k/?stale&recurse HTTP/1.1",
+            "GET /v1/kv/a/k/?recurse HTTP/1.1",
         ),
     ] {
         let server = Server::start(Behavior::KeepAlive(absent.to_owned()));

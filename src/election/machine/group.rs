@@ -3,7 +3,7 @@
 //! What is known of them is a hint: a handover checks its successor in the same commit, and whoever gets
 //! the lock proves that before it leads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::attempt::Attempt;
@@ -22,6 +22,13 @@ const ENTRY_PAUSE: Duration = Duration::from_millis(500);
 /// For how long one whose entry is gone is spoken to all the same.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How often the first look below the trigger key may fail before a host goes on without it: that nobody
+/// leads is worse than that a drained host does.
+const FIRST_LOOKS: u32 = 3;
+
+/// Why a drained host is not fit to lead.
+const DRAINED: &str = "drained";
+
 /// What was last seen below the trigger key.
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -31,6 +38,19 @@ pub(super) struct Group {
     /// Those whose entry is gone, and until when they are spoken to all the same.
     gone: Vec<(Candidate, Timestamp)>,
     request: Option<Request>,
+    /// Those who shall not lead.
+    drained: BTreeSet<String>,
+    drain: Drain,
+}
+
+/// Whether somebody has drained this host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Drain {
+    /// This session has not seen it yet.
+    #[default]
+    Unknown,
+    Off,
+    On,
 }
 
 impl Group {
@@ -38,6 +58,7 @@ impl Group {
         let GroupRead {
             candidates,
             request,
+            drained,
             index: _,
         } = read;
         let since = |candidate: &Candidate| {
@@ -54,6 +75,7 @@ impl Group {
         self.gone.extend(leaving.map(|one| (one, now + FAREWELL)));
         self.candidates = candidates;
         self.request = request;
+        self.drained = drained.into_iter().collect();
     }
 
     pub(super) fn request(&self) -> Option<&Request> {
@@ -81,6 +103,16 @@ impl Group {
         self.others(own).chain(gone.map(|(one, _)| one))
     }
 
+    pub(super) fn is_drained(&self, value: &str) -> bool {
+        self.drained.contains(value)
+    }
+
+    /// Those of them who may lead: one that is drained leaves as soon as it hears of that.
+    fn fit_others(&self, own: &SessionId) -> impl Iterator<Item = &Candidate> {
+        self.others(own)
+            .filter(|candidate| !self.is_drained(&candidate.value))
+    }
+
     pub(super) fn by_session(&self, session: &SessionId) -> Option<&Candidate> {
         self.candidates
             .iter()
@@ -91,7 +123,7 @@ impl Group {
     /// has been there for longest.
     pub(super) fn successor(&self, own: &SessionId, to: Option<&str>) -> Option<Successor> {
         let best = self
-            .others(own)
+            .fit_others(own)
             .filter(|candidate| to.is_none_or(|to| candidate.value == to))
             .min_by_key(|candidate| {
                 let since = self.since.get(&candidate.session);
@@ -106,7 +138,7 @@ impl Group {
     /// How many are better than one of this priority.
     pub(super) fn better(&self, own: &SessionId, priority: i32) -> u32 {
         let better = self
-            .others(own)
+            .fit_others(own)
             .filter(|candidate| candidate.priority > priority);
         better.count().try_into().unwrap_or(u32::MAX)
     }
@@ -117,7 +149,7 @@ impl Group {
         own: &SessionId,
         priority: i32,
     ) -> impl Iterator<Item = (&Candidate, Timestamp)> {
-        self.others(own)
+        self.fit_others(own)
             .filter(move |candidate| candidate.priority > priority)
             .filter_map(|candidate| Some((candidate, *self.since.get(&candidate.session)?)))
     }
@@ -129,6 +161,8 @@ pub(super) struct Standing {
     watch: Attempt,
     backoff: Backoff,
     index: u64,
+    /// How often the first look has failed.
+    unseen: u32,
     entry: Attempt,
     /// What the request for the entry that is under way asks for.
     asked: Option<bool>,
@@ -143,6 +177,7 @@ impl Standing {
             watch: Attempt::Due(now),
             backoff: Backoff::default(),
             index: 0,
+            unseen: 0,
             entry: Attempt::Due(now),
             asked: None,
             entry_backoff: Backoff::default(),
@@ -165,8 +200,14 @@ impl Standing {
             return;
         }
         let index = self.index;
+        // The first one does not wait for news.
+        let timeout = if index == 0 {
+            CALL_TIMEOUT
+        } else {
+            WATCH_TIMEOUT
+        };
         self.watch
-            .send_if_due(core, now, WATCH_TIMEOUT, || Call::WatchGroup { index });
+            .send_if_due(core, now, timeout, || Call::WatchGroup { index });
         let stands = core.stands();
         if stands != self.registered
             && let Attempt::Due(_) = self.entry
@@ -220,6 +261,10 @@ impl Standing {
             }
             Ok(_) | Err(_) => {
                 self.watch = Attempt::Due(now + self.backoff.next(&mut core.rng));
+                self.unseen = self.unseen.saturating_add(1);
+                if self.unseen >= FIRST_LOOKS {
+                    core.goes_on_unseen();
+                }
                 return;
             }
         };
@@ -242,6 +287,11 @@ impl Standing {
             core.others_lock_delay = core.others_lock_delay.max(candidate.lock_delay);
         }
         core.group.update(now, read);
+        core.group.drain = if core.group.is_drained(&core.params.value) {
+            Drain::On
+        } else {
+            Drain::Off
+        };
         if core.group.by_session(own).is_some() {
             self.entry_backoff.reset();
         } else if self.registered {
@@ -291,7 +341,37 @@ impl Core {
 
     /// Whether this host is fit to lead.
     pub(super) fn may_lead(&self) -> bool {
-        self.health == Health::Good && self.blocker().is_none()
+        self.fitness() == Health::Good && self.blocker().is_none()
+    }
+
+    /// How fit it is, all told: a drain is what an operator says of its health, and not known before the
+    /// session has looked. Who may not look has none.
+    pub(super) fn fitness(&self) -> Health {
+        if !self.has_candidates() {
+            return self.health.clone();
+        }
+        match (self.group.drain, &self.health) {
+            (Drain::On, _) => Health::Bad(DRAINED.to_owned()),
+            (Drain::Unknown, Health::Good) => Health::Unknown,
+            (Drain::Unknown | Drain::Off, health) => health.clone(),
+        }
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.has_candidates() && self.group.drain == Drain::On
+    }
+
+    /// A session that is new does not know what happened while there was none.
+    pub(super) fn doubt_drain(&mut self) {
+        if self.group.drain == Drain::Off {
+            self.group.drain = Drain::Unknown;
+        }
+    }
+
+    fn goes_on_unseen(&mut self) {
+        if self.group.drain == Drain::Unknown {
+            self.group.drain = Drain::Off;
+        }
     }
 
     /// Whether this host should be found among the candidates.

@@ -38,6 +38,7 @@ impl Joining {
     pub(super) fn new(core: &mut Core, now: Timestamp) -> Self {
         // Rights may have been given since the last session was made.
         core.without.clear();
+        core.doubt_drain();
         Self {
             attempt: Attempt::Due(now),
             backoff: Backoff::default(),

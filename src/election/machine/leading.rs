@@ -72,8 +72,13 @@ impl Leading {
         if let Some(blocker) = core.blocker() {
             return Some((Ending::Blocked(blocker.clone()), Leaving::default()));
         }
-        if let Health::Bad(reason) = &core.health {
-            return Some((Ending::Unhealthy(reason.clone()), Leaving::default()));
+        if let Health::Bad(reason) = core.fitness() {
+            let ending = if core.is_drained() {
+                Ending::Drained
+            } else {
+                Ending::Unhealthy(reason)
+            };
+            return Some((ending, Leaving::default()));
         }
         if let Some(request) = self.new_request(core)
             && let Some(successor) = core.group.successor(own, request.to.as_deref())
@@ -151,6 +156,7 @@ impl Leading {
         let why = match &request.to {
             _ if old => "it was made before this host led".to_owned(),
             Some(to) if *to == core.params.value => format!("{to} leads already"),
+            Some(to) if core.group.is_drained(to) => format!("{to} is drained"),
             Some(to) => format!("there is no candidate {to}"),
             None => "there is no other candidate".to_owned(),
         };

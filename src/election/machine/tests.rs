@@ -2,6 +2,7 @@
 
 mod adoption;
 mod bench;
+mod drain;
 mod peers;
 mod properties;
 mod table;

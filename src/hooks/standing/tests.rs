@@ -21,6 +21,7 @@ fn status(phase: Phase) -> Status {
         not_a_lock: None,
         overwritten: 0,
         health: Health::Good,
+        drained: false,
         candidate: false,
         lost: BTreeMap::new(),
         handed_to: None,

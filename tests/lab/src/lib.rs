@@ -15,6 +15,7 @@ pub mod runner;
 pub mod chaos;
 pub mod cluster;
 pub mod drill;
+pub mod machine;
 pub mod process;
 
 pub mod witness;

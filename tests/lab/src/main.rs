@@ -3,6 +3,7 @@
 mod bench;
 mod compile;
 mod demo;
+mod pictures;
 mod rounds;
 mod screen;
 mod simulate;
@@ -60,6 +61,8 @@ enum Command {
     /// threads, sessions, services, keys, or the log of an election
     #[command(after_help = soak::HELP)]
     Soak(soak::Arguments),
+    /// Draw the pictures of the README (about two minutes)
+    Pictures(pictures::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
             daemon,
         } => chaos(seed, minutes, daemon),
         Command::Soak(arguments) => soak(&arguments),
+        Command::Pictures(arguments) => pictures(&arguments).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -110,12 +114,23 @@ fn soak(arguments: &soak::Arguments) -> anyhow::Result<bool> {
     soak::run(arguments, daemon)
 }
 
+fn pictures(arguments: &pictures::Arguments) -> anyhow::Result<()> {
+    let daemon = daemon(arguments.daemon())?;
+    arguments.draw_demo(&daemon)?;
+    let (_, daemon) = prepare(Some(daemon))?;
+    arguments.draw_status(&daemon)
+}
+
 /// What needs the machine (its compiler, its network) comes before the sandbox.
 fn prepare(daemon: Option<PathBuf>) -> anyhow::Result<(Sandbox, PathBuf)> {
-    let daemon = match daemon {
-        Some(path) => std::path::absolute(path)?,
-        None => compile::daemon(compile::Profile::Development)?,
-    };
+    let daemon = self::daemon(daemon)?;
     parts::consul()?;
     Ok((sandbox::enter()?, daemon))
+}
+
+fn daemon(path: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match path {
+        Some(path) => Ok(std::path::absolute(path)?),
+        None => compile::daemon(compile::Profile::Development),
+    }
 }

@@ -26,6 +26,8 @@ pub enum Part {
     Keepalived,
     /// Prometheus's own judge of metrics and rules: Debian's package.
     Promtool,
+    /// systemd-nspawn, which boots a systemd in a container: only where the machine has it.
+    Nspawn,
 }
 
 /// A part that cannot be had.
@@ -115,10 +117,10 @@ impl Part {
         if let Some(path) = self.on_path() {
             return Ok(path);
         }
-        if self == Self::Keepalived {
+        if let Some(how) = self.how_to_install() {
             return Err(Error::NotInstalled {
                 program: self.program(),
-                how: "apt-get install keepalived",
+                how,
                 variable: self.variable(),
             });
         }
@@ -161,6 +163,16 @@ impl Part {
             Self::VipManager => "vip-manager",
             Self::Keepalived => "keepalived",
             Self::Promtool => "promtool",
+            Self::Nspawn => "systemd-nspawn",
+        }
+    }
+
+    /// Where the lab does not fetch it.
+    fn how_to_install(self) -> Option<&'static str> {
+        match self {
+            Self::Consul | Self::VipManager | Self::Promtool => None,
+            Self::Keepalived => Some("apt-get install keepalived"),
+            Self::Nspawn => Some("apt-get install systemd-container"),
         }
     }
 
@@ -170,6 +182,7 @@ impl Part {
             Self::VipManager => "VIP_MANAGER_BIN",
             Self::Keepalived => "KEEPALIVED_BIN",
             Self::Promtool => "PROMTOOL_BIN",
+            Self::Nspawn => "NSPAWN_BIN",
         }
     }
 
@@ -177,7 +190,7 @@ impl Part {
     /// may be where only root's `PATH` goes.
     fn on_path(self) -> Option<PathBuf> {
         match self {
-            Self::Consul | Self::Keepalived | Self::Promtool => {
+            Self::Consul | Self::Keepalived | Self::Promtool | Self::Nspawn => {
                 std::env::split_paths(&std::env::var_os("PATH")?)
                     .chain([PathBuf::from("/usr/sbin")])
                     .map(|directory| directory.join(self.program()))
@@ -197,7 +210,7 @@ impl Part {
             }
             Self::VipManager => vec![Source::Debian(debian::VIP_MANAGER)],
             Self::Promtool => vec![Source::Debian(debian::PROMTOOL)],
-            Self::Keepalived => Vec::new(),
+            Self::Keepalived | Self::Nspawn => Vec::new(),
         }
     }
 }

@@ -109,6 +109,8 @@ pub enum Fault {
     Unfit { whom: Target },
     /// Somebody asks for another leader: this host, or the best.
     Switchover { to: Option<usize> },
+    /// Somebody drains the host; at the end, resumes it.
+    Drain { whom: Target },
     /// Heartbeats between two hosts are dropped; nothing else is.
     CutPeers {
         whom: Target,
@@ -125,7 +127,7 @@ pub enum Fault {
 
 impl Fault {
     /// Names every kind, as [`kind`](Self::kind) does.
-    pub const KINDS: [&str; 28] = [
+    pub const KINDS: [&str; 29] = [
         "kill",
         "freeze",
         "freeze daemon and server",
@@ -154,6 +156,7 @@ impl Fault {
         "heartbeats cut",
         "old datagrams again",
         "candidate's entry deleted",
+        "host drained",
     ];
 
     /// Names the kind.
@@ -187,6 +190,7 @@ impl Fault {
             Self::CutPeers { .. } => 25,
             Self::Replay => 26,
             Self::DeleteEntry { .. } => 27,
+            Self::Drain { .. } => 28,
         }]
     }
 
@@ -211,6 +215,7 @@ impl Fault {
             | Self::Unfit { whom }
             | Self::CutPeers { whom, .. }
             | Self::DeleteEntry { whom }
+            | Self::Drain { whom }
             | Self::NoMemory { whom, .. } => Some(*whom),
             Self::FreezeRaftLeader
             | Self::Weather(_)

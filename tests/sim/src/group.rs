@@ -18,6 +18,9 @@ pub const PREFIX: &str = "service/pg/leader/";
 const CANDIDATES: &str = "candidates/";
 
 /// Below the trigger key.
+const DRAIN: &str = "drain/";
+
+/// Below the trigger key.
 const SWITCHOVER: &str = "switchover";
 
 const PORT: u16 = 8547;
@@ -30,6 +33,11 @@ pub fn entry(value: &str) -> String {
 /// Where an operator asks for another leader.
 pub fn switchover() -> String {
     format!("{PREFIX}{SWITCHOVER}")
+}
+
+/// Where an operator says that a host shall not lead.
+pub fn drain(value: &str) -> String {
+    format!("{PREFIX}{DRAIN}{value}")
 }
 
 /// What a candidate writes into its entry.
@@ -48,6 +56,7 @@ pub fn read(listing: &Listing) -> GroupRead {
         index: listing.index,
         candidates: Vec::new(),
         request: None,
+        drained: Vec::new(),
     };
     for (key, entry) in &listing.entries {
         let text = entry.value.as_deref().unwrap_or_default();
@@ -60,6 +69,8 @@ pub fn read(listing: &Listing) -> GroupRead {
                 index: entry.modify_index,
                 to: (!text.is_empty()).then(|| text.to_owned()),
             });
+        } else if let Some(value) = name.strip_prefix(DRAIN) {
+            read.drained.push(value.to_owned());
         } else if let Some(value) = name.strip_prefix(CANDIDATES)
             && let Some(session) = &entry.session
         {

@@ -9,6 +9,7 @@
 //! - Where nothing else goes wrong, a leader whose daemon is killed or frozen is replaced within
 //!   [`takeover_bound`]; a broken link between two hosts makes one of them end one leader's session at
 //!   most, and what happens to a standby alone makes it end none.
+//! - Where nothing else goes wrong, a drained host gives the address up, and does not get it.
 //!
 //! There are three known exceptions, as narrow as they are written here, and all are counted:
 //!
@@ -67,6 +68,8 @@ pub enum Violation {
     /// Other hosts have ended the sessions of so many leaders that were well, which is more than the one
     /// fault there was explains.
     WrongDepose(u32),
+    /// A drained host has the address, that long after it was drained.
+    DrainedLeads(usize, Duration),
     /// A machine asked to be called again and again at one instant.
     Spins(usize),
 }
@@ -81,6 +84,7 @@ impl Violation {
             Self::NoLeader(_) => "no leader within the bound",
             Self::SlowTakeover(_) => "no takeover within the bound",
             Self::WrongDepose(_) => "a leader that is well deposed",
+            Self::DrainedLeads(..) => "a drained host with the address",
             Self::Spins(_) => "a machine that spins",
         }
     }
@@ -111,6 +115,11 @@ impl fmt::Display for Violation {
             Self::WrongDepose(times) => {
                 write!(f, "{times} leaders deposed, which were well")
             }
+            Self::DrainedLeads(host, over) => write!(
+                f,
+                "host{host} has the address {:.3} s after it was drained",
+                over.as_secs_f64()
+            ),
             Self::Spins(host) => write!(f, "the machine of host{host} spins"),
         }
     }

@@ -108,7 +108,7 @@ impl Schedule {
         let link = matches!(alone.fault, Fault::CutPair { .. } | Fault::CutPeers { .. });
         let none = matches!(
             alone.fault,
-            Fault::FlapCheck { .. } | Fault::DeleteEntry { .. }
+            Fault::FlapCheck { .. } | Fault::DeleteEntry { .. } | Fault::Drain { .. }
         );
         (link || none).then_some(u32::from(link))
     }

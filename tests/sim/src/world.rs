@@ -150,6 +150,8 @@ struct Host {
     off: u32,
     /// By how many faults it is not fit to lead.
     unfit: u32,
+    /// Since when it has been drained, if it is.
+    drained: Option<Duration>,
     /// When its daemon was last killed or frozen.
     gone: Duration,
     /// When its daemon last sent word to its liveness check.
@@ -190,6 +192,7 @@ impl<'a> World<'a> {
                 told: plan.lock_delay,
                 off: 0,
                 unfit: 0,
+                drained: None,
                 gone: Duration::ZERO,
                 fed: Duration::ZERO,
             })

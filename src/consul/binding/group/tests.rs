@@ -86,6 +86,7 @@ fn what_is_written_is_read_back() {
                     contact,
                 }],
                 request: None,
+                drained: Vec::new(),
             }
         );
     }
@@ -213,4 +214,23 @@ fn a_request_is_a_trigger_value_or_nothing() {
         let (group, ignored) = read_all(vec![("switchover", entry(&text, None))]);
         assert_eq!((group.request, ignored.len()), (None, 1), "{text:?}");
     }
+}
+
+#[test]
+fn a_host_is_drained_whatever_is_written_there() {
+    let (group, ignored) = read_all(vec![
+        ("drain/", entry(b"", None)),
+        ("drain/a/b", entry(b"", None)),
+        ("drain/my host", entry(b"", None)),
+        ("drain/web2", entry(b"{\"by\":\"me\"}", Some("s1"))),
+        ("drain/web3", entry(b"\xff", None)),
+    ]);
+    assert_eq!(group.drained, ["my host", "web2", "web3"]);
+    assert_eq!(
+        ignored,
+        [
+            "'a/k/drain/': no trigger value",
+            "'a/k/drain/a/b': no trigger value"
+        ]
+    );
 }

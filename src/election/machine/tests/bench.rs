@@ -144,6 +144,22 @@ impl Bench {
             index,
             candidates,
             request,
+            drained: Vec::new(),
+        };
+        self.answer("WatchGroup", Ok(Answer::Group(read)));
+    }
+
+    pub(super) fn answer_drained(
+        &mut self,
+        index: u64,
+        candidates: Vec<Candidate>,
+        drained: &[&str],
+    ) {
+        let read = GroupRead {
+            index,
+            candidates,
+            request: None,
+            drained: drained.iter().map(ToString::to_string).collect(),
         };
         self.answer("WatchGroup", Ok(Answer::Group(read)));
     }

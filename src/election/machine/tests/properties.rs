@@ -85,6 +85,7 @@ fn answer(call: &Call, index: u64, choice: u8) -> Result<Answer, Failure> {
             index,
             candidates: Vec::new(),
             request: None,
+            drained: Vec::new(),
         }),
     })
 }

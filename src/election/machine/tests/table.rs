@@ -13,6 +13,12 @@ fn completed(bench: &mut Bench, name: &str, result: Result<Answer, Failure>) {
     }
 }
 
+fn group(bench: &mut Bench, drained: &[&str]) {
+    if bench.asks("WatchGroup") {
+        bench.answer_drained(9, takeover::others(), drained);
+    }
+}
+
 fn terms() -> Terms {
     Terms::managed(D, T)
 }
@@ -86,6 +92,29 @@ const STATES: &[(&str, Make)] = &[
     ("leading, confirming", || {
         let mut bench = Bench::leader(terms());
         bench.pass(ms(334));
+        bench
+    }),
+    ("candidate, group unknown", || {
+        let options = takeover::options();
+        let mut bench = Bench::of(Params {
+            options,
+            ..params(terms())
+        });
+        bench.off();
+        bench.answer_read(released(5));
+        bench.answer("CreateSession", Ok(Answer::Created(SessionId::new("ours"))));
+        bench.answer_read(released(5));
+        bench
+    }),
+    ("candidate, drained", || {
+        let mut bench = Bench::with(takeover::options(), vec![]);
+        bench.pass(ms(200));
+        bench.answer_drained(7, vec![], &["web1"]);
+        bench
+    }),
+    ("leading, with candidates", || {
+        let mut bench = Bench::leading(takeover::options(), takeover::others());
+        bench.pass(ms(100));
         bench
     }),
     ("resigning, address up", || {
@@ -220,6 +249,15 @@ const EVENTS: &[(&str, Do)] = &[
     ("released", |b| completed(b, "Release", Ok(Answer::Done))),
     ("release: unavailable", |b| {
         completed(b, "Release", Err(failure(FailureKind::Unavailable)))
+    }),
+    ("group: nobody is drained", |b| group(b, &[])),
+    ("group: another is drained", |b| group(b, &["web2"])),
+    ("group: this host is drained", |b| group(b, &["web1"])),
+    ("group: unavailable", |b| {
+        completed(b, "WatchGroup", Err(failure(FailureKind::Unavailable)))
+    }),
+    ("group: denied", |b| {
+        completed(b, "WatchGroup", Err(failure(FailureKind::Denied)))
     }),
     ("destroyed", |b| completed(b, "Destroy", Ok(Answer::Done))),
     ("destroy: unavailable", |b| {

@@ -162,6 +162,7 @@ fn a_host_that_is_not_healthy_hands_over_and_does_not_ask_for_the_lock() {
     bench.answer("DestroySession", Ok(Answer::Done));
     bench.answer("CreateSession", Ok(Answer::Created(SessionId::new("next"))));
     bench.answer_read(released(20));
+    bench.answer_group(21, vec![], None);
     bench.pass(Duration::from_secs(60));
     assert!(!bench.asks("Acquire"), "not fit to lead");
     bench.step(Event::Health(Health::Good));

@@ -44,7 +44,7 @@ fn alone(draw: &mut Rng, hosts: usize) -> Timed {
     let whom = Target::Leader;
     let with = draw.usize(..hosts);
     let ways = ways(draw);
-    let fault = match draw.u8(..6) {
+    let fault = match draw.u8(..7) {
         0 => Fault::Kill {
             whom,
             record: Record::Kept,
@@ -55,6 +55,7 @@ fn alone(draw: &mut Rng, hosts: usize) -> Timed {
         4 => Fault::FlapCheck {
             whom: Target::Host(with),
         },
+        5 => Fault::Drain { whom },
         _ => Fault::DeleteEntry {
             whom: Target::Host(with),
         },
@@ -141,7 +142,7 @@ fn fault(draw: &mut Rng, hosts: usize) -> (Fault, f64, f64) {
     };
     let ways = ways(draw);
     let (moment, outage) = ((1.0, 1.0), (300.0, 25_000.0));
-    let (fault, (shortest, longest)) = match draw.u8(..76) {
+    let (fault, (shortest, longest)) = match draw.u8(..78) {
         0..=5 => {
             let record = match draw.u8(..8) {
                 0 => Record::Lost,
@@ -202,6 +203,7 @@ fn fault(draw: &mut Rng, hosts: usize) -> (Fault, f64, f64) {
         }
         72 => (Fault::Replay, outage),
         73 => (Fault::DeleteEntry { whom }, moment),
+        74 | 75 => (Fault::Drain { whom }, (50.0, 30_000.0)),
         _ => {
             let full = draw.bool();
             (Fault::NoMemory { whom, full }, outage)

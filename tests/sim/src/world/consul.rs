@@ -76,7 +76,8 @@ impl World<'_> {
         } else if Self::is_denied(&request) {
             let refused = Err(failure(FailureKind::Denied));
             self.answer(node, &request, refused, Duration::ZERO);
-        } else if let Call::Watch { index } | Call::WatchGroup { index } = request.call {
+        } else if let Call::Watch { index } | Call::WatchGroup { index: index @ 1.. } = request.call
+        {
             self.watch(request, index);
         } else if let Call::RegisterService { .. } | Call::Feed | Call::DeregisterService =
             request.call
@@ -135,11 +136,10 @@ impl World<'_> {
                 let answer = renewed.map(|()| Answer::Done).map_err(failure);
                 self.answer(server, &request, answer, Duration::ZERO);
             }
-            Call::WatchThroughLeader { index } => {
+            Call::WatchThroughLeader { index } | Call::WatchGroup { index } => {
                 self.watch_at(server, Rc::clone(&request), *index)
             }
             Call::Watch { .. }
-            | Call::WatchGroup { .. }
             | Call::RegisterService { .. }
             | Call::Feed
             | Call::DeregisterService

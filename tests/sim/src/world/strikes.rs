@@ -116,6 +116,17 @@ impl World<'_> {
                     flags: 0,
                 }));
             }
+            Fault::Drain { .. } => {
+                if self.holder() == Some(host) {
+                    self.tally.saw("leaders drained");
+                }
+                self.hosts[host].drained.get_or_insert(self.now);
+                self.by_hand(Command::Put(Write {
+                    key: group::drain(&request::value(host)),
+                    value: Vec::new(),
+                    flags: 0,
+                }));
+            }
             Fault::CutPeers { with, ways, .. } => self.network.cut_peers(host, with, ways, false),
             Fault::Replay => self.network.replays += 1,
             Fault::DeleteEntry { .. } => {
@@ -199,6 +210,7 @@ impl World<'_> {
                 self.hosts[host].unfit -= 1;
                 self.probe(host);
             }
+            Fault::Drain { .. } => self.resume(host),
             Fault::CutPeers { with, ways, .. } => self.network.cut_peers(host, with, ways, true),
             Fault::Replay => self.network.replays -= 1,
             Fault::NoMemory { full, .. } => {
@@ -231,7 +243,13 @@ impl World<'_> {
         self.tidy();
     }
 
-    /// A daemon leaves alone what is no lock, so somebody else must clear it away.
+    fn resume(&mut self, host: usize) {
+        self.hosts[host].drained = None;
+        self.by_hand(Command::Delete(group::drain(&request::value(host))));
+    }
+
+    /// A daemon leaves alone what is no lock, so somebody else must clear it away, with the drains that
+    /// nobody could end while Consul had no leader.
     pub(super) fn tidy(&mut self) {
         let pause = Duration::from_secs(1);
         if self.now + pause < self.schedule.healed() + TIDYING {
@@ -240,6 +258,13 @@ impl World<'_> {
         let Some(leader) = self.cluster.leader else {
             return;
         };
+        for host in 0..self.hosts.len() {
+            let drain = group::drain(&request::value(host));
+            let store = &self.cluster.servers[leader].store;
+            if store.read(&drain).entry.is_some() {
+                self.resume(host);
+            }
+        }
         let read = self.cluster.servers[leader].store.read(KEY);
         let foreign = read
             .entry

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use vip_elector::election::status::Feature;
+
 use super::World;
-use crate::invariants::{Excused, Seen};
+use crate::invariants::{Excused, Seen, Violation};
+
+/// How soon a drained host has given the address up: what was committed reaches the server that it asks, and
+/// that it, and the kernel takes the address off.
+const HEEDED: Duration = Duration::from_secs(1);
 
 impl World<'_> {
     /// Shows the kernels to the invariants.
@@ -31,6 +37,9 @@ impl World<'_> {
         if !any {
             return;
         }
+        if self.schedule.is_alone() {
+            self.look_at_drains();
+        }
         let seen = &seen[..self.hosts.len()];
         match self.invariants.check(self.now, seen, self.game.heed) {
             Ok(Excused::Nothing) => {}
@@ -39,6 +48,20 @@ impl World<'_> {
             Ok(Excused::LockDelayUnknown) => self.tally.saw("exception: lock-delay unknown"),
             Ok(Excused::LockDelayForgotten) => self.tally.saw("exception: lock-delay forgotten"),
             Err(violation) => self.violation = Some(violation),
+        }
+    }
+
+    /// Where nothing else goes wrong, whoever is drained gives the address up and does not get it.
+    fn look_at_drains(&mut self) {
+        for (number, host) in self.hosts.iter().enumerate() {
+            let heeds = host.plan.candidates && host.plan.denied != Some(Feature::Candidates);
+            let Some(since) = host.drained.filter(|_| heeds) else {
+                continue;
+            };
+            let over = self.now.saturating_sub(since);
+            if host.kernel.up_since().is_some() && over > HEEDED {
+                self.violation = Some(Violation::DrainedLeads(number, over));
+            }
         }
     }
 
