@@ -85,7 +85,7 @@ pub(super) async fn group(group: &Group, host_name: &str, client: &Client) -> gr
     });
     let prefix = format!("{key}/candidates/");
     let below = client
-        .watch_prefix(&prefix, 0, Duration::ZERO, TIMEOUT)
+        .watch_prefix(&prefix, 0, Duration::ZERO, Consistency::Default, TIMEOUT)
         .await;
     let candidates = below.map(|read| {
         let candidate = |(name, entry): (String, Entry)| {
