@@ -2,44 +2,18 @@
 //!
 //! Values stay text here, so that a wrong duration and a wrong file are reported together.
 
+mod help;
+
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use secrecy::SecretString;
 
 /// `EX_USAGE`: the status of a process that was started with flags or a configuration it cannot use.
 pub const EXIT_USAGE: u8 = 64;
-
-const EXAMPLES: &str = "\
-Examples:
-  Beside vip-manager, which moves the address:
-    vip-elector --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http
-
-  All in one, without vip-manager:
-    vip-elector --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
-
-  Show what would be used, and where each value comes from:
-    vip-elector check-config --vip-manager-config=/etc/vip-manager.yml
-
-  Look for what will go wrong, on the host and in Consul; it changes nothing:
-    vip-elector doctor --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
-
-  Show who leads, from any host that reaches Consul:
-    vip-elector status --trigger-key=service/web/leader
-
-  Make the ACL policy that its token needs in Consul:
-    vip-elector acl-policy --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http |
-      consul acl policy create -name vip-elector -rules -
-
-Durations: 10s, 1m30s, 1.5s, 250ms. One dash (-check-id=vip-http) works as well as two.
-Environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of Consul's; VIP_* as
-vip-manager reads it. A flag wins over the environment, and that over the file; CONSUL_HTTP_ADDR is
-used where the file names no endpoint. A password is no flag, because every user of this host could
-read it: CONSUL_HTTP_AUTH, or --http-auth-file.
-SIGHUP: files, token and certificates are read again, without losing the lock.";
 
 /// What was typed after `vip-elector`.
 #[derive(Clone, Debug, Parser)]
@@ -47,45 +21,38 @@ SIGHUP: files, token and certificates are read again, without losing the lock.";
     name = "vip-elector",
     version,
     about = "Decides through Consul which host holds a virtual IP, and moves it there",
-    after_help = EXAMPLES,
-    args_override_self = true,
-    max_term_width = 100
+    args_override_self = true
 )]
 pub struct Cli {
-    /// status: show who leads, who would, and why not; exit with 0 if there is a leader.
-    /// switchover [HOST]: have the leader hand over, to this host or to the best.
-    /// drain [HOST]: have a host, or this one, not lead; resume [HOST]: let it again.
-    /// check-config: validate everything, print it with its sources, and exit with 0 or 64.
-    /// acl-policy: print the rules that the token needs in Consul.
-    /// doctor: look for what will go wrong, and exit with 1 if something does
+    /// What to do instead of running the daemon
     // A word among the flags and no clap subcommand: flags before and after it count alike.
-    #[arg(value_enum, value_name = "COMMAND", hide_possible_values = true)]
+    #[arg(value_enum, value_name = "COMMAND", hide = true)]
     pub command: Option<Command>,
     /// Of switchover, drain and resume: a trigger value
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", hide = true)]
     pub host: Option<String>,
     /// The flags, wherever they stood.
     #[command(flatten)]
     pub flags: Flags,
 }
 
-/// What to do instead of running the daemon.
+/// What to do instead of running the daemon. The words are lines of the help and of the manual page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Command {
-    /// Validate everything, and print the result with its sources.
-    CheckConfig,
-    /// Print the rules that the token needs in Consul.
-    AclPolicy,
-    /// Look for what will go wrong, and say what to do.
-    Doctor,
-    /// Show who leads, who would, and why not.
+    /// Show who leads, who would, and why not; the exit status is 0 if there is a leader
     Status,
-    /// Have the leader hand the lock over.
+    /// Have the leader hand over: to HOST, or to the best
     Switchover,
-    /// Have a host not lead.
+    /// Have HOST, or this host, not lead, also after a restart
     Drain,
-    /// Let a drained host lead again.
+    /// Let HOST, or this host, lead again
     Resume,
+    /// Look for what will go wrong, and say what to do; the exit status is 1 if something will
+    Doctor,
+    /// Validate everything, and print each value with its source
+    CheckConfig,
+    /// Print the rules that the token needs in Consul
+    AclPolicy,
 }
 
 impl Command {
@@ -314,10 +281,23 @@ pub struct Flags {
 /// The error is also how clap asks for `--help` and `--version` to be printed: print it, and leave
 /// with [`exit_code`].
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let cli = Cli::try_parse_from(two_dashes(arguments))?;
+    let arguments = two_dashes(arguments);
+    let mut command = if arguments.iter().any(|argument| argument == "-h") {
+        help::brief(Cli::command())
+    } else {
+        command()
+    };
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let cli =
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     misplaced(&cli).map_or(Ok(cli), |why| {
-        Err(Cli::command().error(ErrorKind::ArgumentConflict, why))
+        Err(command.error(ErrorKind::ArgumentConflict, why))
     })
+}
+
+/// Returns the definitions of all flags and commands, with the help as `--help` shows it.
+pub fn command() -> clap::Command {
+    help::full(Cli::command())
 }
 
 /// What was typed that this command does nothing with.

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Makes a Debian machine one of the three: a Consul server, a health endpoint, vip-elector.
+# Makes a Debian machine one of the three: a Consul server, a health endpoint, vip-elector from its package.
 #
 #   provision.sh VIP OWN-ADDRESS ADDRESS...
 #
-# Expects in /tmp/vip-elector: the daemon (vip-elector), the units (systemd/), and, unless it is to be
-# fetched, Consul (consul). May be run again.
+# Expects in /tmp/vip-elector: the package (vip-elector.deb), and, unless it is to be fetched, Consul
+# (consul). May be run again, also with a newer package.
 set -euo pipefail
 
 CONSUL_VERSION=1.21.2
 FILES=/tmp/vip-elector
+EXAMPLES=/usr/share/doc/vip-elector/examples
 
 vip=$1
 own=$2
@@ -53,7 +54,7 @@ configure_consul() {
   id consul > /dev/null 2>&1 || useradd --system --home-dir /var/lib/consul --shell /usr/sbin/nologin consul
   install -d -o consul -g consul /var/lib/consul
   install -d /etc/consul.d
-  install -m 644 "$FILES/systemd/vip-guard.hcl" /etc/consul.d/
+  install -m 644 "$EXAMPLES/vip-guard.hcl" /etc/consul.d/
   cat > /etc/consul.d/server.hcl << HCL
 server           = true
 bootstrap_expect = ${#servers[@]}
@@ -98,20 +99,26 @@ WantedBy=multi-user.target
 UNIT
 }
 
+# What an operator does after the package is installed: fill in the file, and let it hold the address.
 configure_elector() {
-  install -m 755 "$FILES/vip-elector" /usr/local/bin/vip-elector
-  install -m 644 "$FILES/systemd/vip-elector.service" /etc/systemd/system/
-  install -D -m 644 "$FILES/systemd/vip-elector.service.d/manage-vip.conf" \
-    /etc/systemd/system/vip-elector.service.d/manage-vip.conf
-  sed -e "s/^ip:.*/ip: $vip/" -e "s/^interface:.*/interface: $interface/" \
-    "$FILES/systemd/vip-manager.yml" > /etc/vip-manager.yml
+  # The settings stand there as comments.
+  sed -i -e 's/^\( *\)#\([a-z-]*:\)/\1\2/' \
+    -e "s/^ip:.*/ip: $vip/" -e "s/^interface:.*/interface: $interface/" /etc/vip-elector/vip.yml
+  install -D -m 644 "$EXAMPLES/vip-elector.service.d/manage-vip.conf" \
+    /etc/systemd/system/vip-elector@.service.d/manage-vip.conf
+  vip-elector check-config --vip-manager-config=/etc/vip-elector/vip.yml > /dev/null
+}
+
+# Nothing is stopped that runs: another run with a newer package is an upgrade, and moves no address.
+start() {
+  systemctl daemon-reload
+  systemctl enable --quiet --now consul vip-health vip-elector@vip
 }
 
 install_packages
 install_consul
+dpkg --install --force-confold "$FILES/vip-elector.deb"
 configure_consul
 configure_health
 configure_elector
-systemctl daemon-reload
-systemctl enable --quiet consul vip-health vip-elector
-systemctl restart consul vip-health vip-elector
+start

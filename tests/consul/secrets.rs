@@ -1,13 +1,16 @@
 //! Whatever the daemon writes, wherever a secret was given to it, and whatever becomes of it: the secret is
 //! not in it.
 
+use std::io::{Read, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Output;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Ports, eventually};
+use crate::agent::{Agent, GENEROUS, Ports, eventually};
 use crate::daemon::Site;
 use crate::security::acl_agent;
 use crate::trial;
@@ -77,7 +80,9 @@ async fn no_secret_is_written() {
         let daemon = site.start();
         daemon.says("LOCK ACQUIRED", 1);
         heartbeats.push(heartbeat_secret(&agent, &root, format));
-        written += &left(&site.run());
+        let left = left(&site.run());
+        assert_eq!(left.matches("HTTP/1.1 200").count(), 2, "{left}");
+        written += &left;
         written += &daemon.stop();
     }
     // What is looked for is found where it is.
@@ -144,15 +149,30 @@ fn text(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// All that stands in a directory.
+/// All that stands in a directory, and all that its sockets tell; those of a daemon that has ended are silent.
 fn left(directory: &Path) -> String {
-    let entries = std::fs::read_dir(directory).unwrap();
-    let read = |path: std::path::PathBuf| {
-        String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+    let read = |path: &Path| {
+        if std::fs::metadata(path).unwrap().file_type().is_socket() {
+            ["/status", "/metrics"].map(|what| ask(path, what)).concat()
+        } else {
+            String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+        }
     };
+    let entries = std::fs::read_dir(directory).unwrap();
     entries
-        .map(|entry| read(entry.unwrap().path()) + "\n")
+        .map(|entry| read(&entry.unwrap().path()) + "\n")
         .collect()
+}
+
+fn ask(socket: &Path, what: &str) -> String {
+    let Ok(mut stream) = UnixStream::connect(socket) else {
+        return String::new();
+    };
+    stream.set_read_timeout(Some(GENEROUS)).unwrap();
+    write!(stream, "GET {what} HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// What heartbeats to a host are signed with, which stands in Consul for the other hosts.

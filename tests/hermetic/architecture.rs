@@ -103,7 +103,7 @@ fn every_library_has_one_home() {
     only("httparse", &["src/status/http.rs"]);
     only("caps", &["src/privileges.rs"]);
     only("serde_yaml", &["src/config"]);
-    only("clap", &["src/cli.rs", "src/main.rs"]);
+    only("clap", &["src/cli", "src/main.rs"]);
 }
 
 #[test]

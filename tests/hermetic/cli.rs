@@ -1,8 +1,8 @@
 //! The command line.
 
-use clap::CommandFactory;
+use clap::ValueEnum;
 use secrecy::ExposeSecret;
-use vip_elector::cli::{Cli, Command, EXIT_USAGE, exit_code, parse};
+use vip_elector::cli::{Cli, Command, EXIT_USAGE, command, exit_code, parse};
 
 fn typed(arguments: &[&str]) -> Result<Cli, clap::Error> {
     parse(
@@ -22,8 +22,44 @@ fn good(arguments: &[&str]) -> Cli {
 #[test]
 fn help() {
     // The width is fixed: the terminal of whoever runs the test must not matter.
-    let help = Cli::command().term_width(100).render_help().to_string();
+    let help = command().term_width(100).render_help().to_string();
     insta::assert_snapshot!(help);
+}
+
+#[test]
+fn short_help_fits_one_screen() {
+    // Without a terminal, clap takes a width of 100.
+    let help = typed(&["-h"]).unwrap_err().to_string();
+    assert!(help.lines().count() <= 24, "{help}");
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn every_command_is_in_the_help() {
+    for help in [&["-h"], &["--help"]].map(|flag| typed(flag).unwrap_err().to_string()) {
+        for command in Command::value_variants() {
+            let value = command.to_possible_value().unwrap();
+            let words = value.get_help().map(ToString::to_string);
+            let words = words.unwrap_or_else(|| panic!("{} has no help", value.get_name()));
+            let line = help
+                .lines()
+                .find(|line| line.starts_with(&format!("  {} ", value.get_name())));
+            assert!(line.is_some_and(|line| line.ends_with(&words)), "{help}");
+        }
+    }
+}
+
+#[test]
+fn every_flag_has_help_and_a_heading() {
+    const WITHOUT_A_HEADING: [&str; 5] =
+        ["command", "host", "vip_manager_config", "help", "version"];
+    for flag in command().get_arguments() {
+        let id = flag.get_id().as_str();
+        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+        assert!(!help.is_empty(), "--{id} has no help");
+        let heading = flag.get_help_heading().is_some();
+        assert!(heading || WITHOUT_A_HEADING.contains(&id), "--{id}");
+    }
 }
 
 #[test]

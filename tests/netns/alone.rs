@@ -62,6 +62,8 @@ pub(crate) fn lead(host: &Host, arguments: &[&str]) -> Result<Daemon, Box<dyn Er
     host.agent().put(&free, "")?;
     let daemon = start(host, &[&["--manage-vip"], arguments].concat())?;
     until_up(host, true)?;
+    // The kernel shows it before the log does, and tests count lines from here on.
+    daemon.log.wait_for("address added", 0, LIMIT)?;
     Ok(daemon)
 }
 

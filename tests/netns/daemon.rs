@@ -281,6 +281,7 @@ fn interface_renamed(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error
     // The kernel would keep it for 15 s, and the lock is given up cleanly.
     host.namespace().ip(&["link", "set", "eth0", "down"])?;
     daemon.log.wait_for("address removed", mark, LIMIT)?;
+    let mark = daemon.log.len();
     host.namespace().ip(&["link", "set", "eth0", "up"])?;
     daemon.log.wait_for("address added", mark, LIMIT)?;
     let mark = daemon.log.len();
