@@ -4,6 +4,7 @@
 //! a name of its own, and what is here keeps its meaning.
 
 pub mod board;
+pub mod change;
 pub mod counters;
 pub mod http;
 mod metrics;

@@ -10,7 +10,8 @@ use crate::election::lease::Lease;
 use crate::election::target::Blocker;
 
 /// What one group is doing. The driver compares it before and after each step, and logs the difference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// By default of a machine that has not begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Where in its life the machine is.
     pub phase: Phase,
@@ -45,11 +46,12 @@ pub struct Status {
 }
 
 /// Where in its life the machine is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Looking for the session of the process before, to go on with it.
     Adopting,
     /// Taking off what an earlier process left.
+    #[default]
     Clearing,
     /// Looking whether the trigger key is a lock.
     Preflight,

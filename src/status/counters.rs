@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::election::call::{Call, FailureKind};
 use crate::status::Role;
-use crate::status::snapshot::Cause;
+use crate::status::change::Cause;
 
 /// What is counted.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -12,8 +12,9 @@ use crate::election::target::Blocker;
 use crate::election::time::Timestamp;
 use crate::status::Role;
 use crate::status::board::View;
+use crate::status::change::Cause;
 use crate::status::counters::{BUCKETS, ERRORS, Histogram};
-use crate::status::snapshot::{Cause, Snapshot};
+use crate::status::snapshot::Snapshot;
 
 /// How metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! The driver is the only writer. A reader borrows it for no longer than it takes to copy what it needs: the driver
 //! waits meanwhile.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,12 +12,13 @@ use crate::election::call::{Answer, Failure, SessionId};
 use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
 use crate::election::machine::Event;
-use crate::election::status::{Ending, Feature, Outcome, Phase, Status};
+use crate::election::status::{Feature, Phase, Status};
 use crate::election::target::VipReport;
 use crate::election::time::Timestamp;
+use crate::status::change::{self, Change, stopped};
 use crate::status::counters::{Counters, Deeds, Timed, error_name};
 use crate::status::time::rfc3339;
-use crate::status::{Address, GroupReport, Role, TRANSITIONS, Transition};
+use crate::status::{Address, GroupReport, Role, TRANSITIONS};
 
 /// What is known of a group before it runs.
 #[derive(Clone, Debug)]
@@ -66,46 +67,6 @@ pub struct Snapshot {
 /// How long the driver's loop waits at most.
 pub const PULSE: Duration = Duration::from_secs(1);
 
-/// A change of the role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// When.
-    pub at: SystemTime,
-    /// What the host was.
-    pub from: Role,
-    /// What it became.
-    pub to: Role,
-    /// Why, for whoever counts.
-    pub cause: Cause,
-    /// Why, for whoever reads.
-    pub reason: String,
-}
-
-/// Why a role changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(
-    missing_docs,
-    reason = "the names say it, and are those that are published"
-)]
-pub enum Cause {
-    Acquired,
-    Joined,
-    Adopted,
-    LeaseExpired,
-    SessionGone,
-    KeyDeleted,
-    Unlocked,
-    Taken,
-    Blocked,
-    Unhealthy,
-    Drained,
-    Switchover,
-    Preempted,
-    Stopping,
-    GivenUp,
-    NotALock,
-}
-
 /// What an event says to others, kept while the machine makes something of it.
 #[derive(Debug, Default)]
 #[must_use]
@@ -122,7 +83,7 @@ impl Snapshot {
         Self {
             role: Role::Joining,
             about,
-            status: not_begun(),
+            status: Status::default(),
             since: at,
             term: None,
             candidates: None,
@@ -211,7 +172,7 @@ impl Snapshot {
     }
 
     fn change(&mut self, at: SystemTime, to: Role, before: &Status) {
-        let (cause, reason) = why_changed(before, &self.status);
+        let (cause, reason) = change::why(before, &self.status);
         let from = std::mem::replace(&mut self.role, to);
         self.since = at;
         *self.counters.transitions.entry((to, cause)).or_default() += 1;
@@ -355,77 +316,6 @@ impl Snapshot {
     }
 }
 
-impl Change {
-    fn report(&self) -> Transition {
-        Transition {
-            at: rfc3339(self.at),
-            from: self.from,
-            to: self.to,
-            reason: self.reason.clone(),
-        }
-    }
-}
-
-impl Cause {
-    /// As it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Acquired => "acquired",
-            Self::Joined => "joined",
-            Self::Adopted => "adopted",
-            Self::LeaseExpired => "lease_expired",
-            Self::SessionGone => "session_gone",
-            Self::KeyDeleted => "key_deleted",
-            Self::Unlocked => "unlocked",
-            Self::Taken => "taken",
-            Self::Blocked => "blocked",
-            Self::Unhealthy => "unhealthy",
-            Self::Drained => "drained",
-            Self::Switchover => "switchover",
-            Self::Preempted => "preempted",
-            Self::Stopping => "stopping",
-            Self::GivenUp => "given_up",
-            Self::NotALock => "not_a_lock",
-        }
-    }
-
-    const fn of(ending: &Ending) -> Self {
-        match ending {
-            Ending::LeaseExpired => Self::LeaseExpired,
-            Ending::SessionGone => Self::SessionGone,
-            Ending::KeyDeleted => Self::KeyDeleted,
-            Ending::Unlocked => Self::Unlocked,
-            Ending::TakenBy(_) => Self::Taken,
-            Ending::Blocked(_) => Self::Blocked,
-            Ending::Unhealthy(_) => Self::Unhealthy,
-            Ending::Drained => Self::Drained,
-            Ending::Switchover(_) => Self::Switchover,
-            Ending::Preempted(_) => Self::Preempted,
-            Ending::Stopping => Self::Stopping,
-        }
-    }
-}
-
-const fn not_begun() -> Status {
-    Status {
-        phase: Phase::Clearing,
-        session: None,
-        holder: None,
-        ending: None,
-        blocker: None,
-        trouble: None,
-        not_a_lock: None,
-        overwritten: 0,
-        health: Health::Unknown,
-        drained: false,
-        candidate: false,
-        lost: BTreeMap::new(),
-        handed_to: None,
-        refused_request: None,
-        deposed: None,
-    }
-}
-
 const fn role(phase: &Phase) -> Role {
     match phase {
         Phase::Adopting | Phase::Clearing | Phase::Preflight | Phase::Joining => Role::Joining,
@@ -447,42 +337,6 @@ fn differ(before: &Status, after: &Status) -> bool {
             };
     }
     before != after
-}
-
-fn why_changed(before: &Status, after: &Status) -> (Cause, String) {
-    let ended = || match &after.ending {
-        Some(ending) => (Cause::of(ending), ending.to_string()),
-        None => (Cause::Stopping, Ending::Stopping.to_string()),
-    };
-    match (&before.phase, &after.phase) {
-        (_, Phase::Leading(_)) => (Cause::Acquired, "it holds the lock".to_owned()),
-        (Phase::Leading(_), _) | (Phase::Standby, Phase::Resigning) => ended(),
-        (Phase::Adopting, Phase::Standby) => (
-            Cause::Adopted,
-            "it went on with the session of the process before".to_owned(),
-        ),
-        (_, Phase::Standby) => (Cause::Joined, "it has a session".to_owned()),
-        (_, Phase::Stopped(outcome @ Outcome::NotALock { .. })) => {
-            (Cause::NotALock, stopped(outcome))
-        }
-        (_, Phase::Stopped(outcome)) => (Cause::Stopping, stopped(outcome)),
-        (
-            _,
-            Phase::Adopting
-            | Phase::Clearing
-            | Phase::Preflight
-            | Phase::Joining
-            | Phase::Resigning,
-        ) => (Cause::GivenUp, "the session before is given up".to_owned()),
-    }
-}
-
-fn stopped(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Stopped => "it was stopped".to_owned(),
-        Outcome::SessionLeft => "it was stopped, and could not give its session up".to_owned(),
-        Outcome::NotALock { flags } => format!("the trigger key is not a lock (Flags={flags})"),
-    }
 }
 
 fn not_a_lock_any_more(flags: u64, key: &str) -> String {

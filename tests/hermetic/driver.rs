@@ -18,8 +18,9 @@ use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
 use vip_elector::peers::post::Letterbox;
 use vip_elector::status::Role;
+use vip_elector::status::change::Cause;
 use vip_elector::status::counters::Deeds;
-use vip_elector::status::snapshot::{About, Cause, PULSE, Snapshot};
+use vip_elector::status::snapshot::{About, PULSE, Snapshot};
 use vip_elector::vip::task;
 
 use self::memory::{Forgetful, MemoryConsul, MemoryKernel, PausedClock};

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -14,19 +13,8 @@ fn status(phase: Phase) -> Status {
     Status {
         phase,
         session: Some(SessionId::new("ours")),
-        holder: None,
-        ending: None,
-        blocker: None,
-        trouble: None,
-        not_a_lock: None,
-        overwritten: 0,
         health: Health::Good,
-        drained: false,
-        candidate: false,
-        lost: BTreeMap::new(),
-        handed_to: None,
-        refused_request: None,
-        deposed: None,
+        ..Status::default()
     }
 }
 

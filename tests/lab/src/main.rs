@@ -8,6 +8,7 @@ mod rounds;
 mod screen;
 mod simulate;
 mod soak;
+mod svg;
 mod table;
 
 use std::path::PathBuf;

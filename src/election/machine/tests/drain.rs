@@ -1,6 +1,6 @@
 //! A host that somebody has drained, at the edges.
 
-use super::takeover::{candidate, options, others, ours};
+use super::takeover::{candidate, options, others, ours, successor};
 use super::*;
 use crate::election::candidate::Request;
 
@@ -17,16 +17,6 @@ fn before_the_first_look() -> Bench {
     bench
 }
 
-fn handed_to(bench: &Bench) -> Option<String> {
-    bench.under_way.iter().find_map(|(_, call)| {
-        if let Call::HandOver { successor, .. } = call {
-            Some(successor.value.clone())
-        } else {
-            None
-        }
-    })
-}
-
 #[test]
 fn a_drained_leader_hands_over_and_says_why() {
     let mut bench = Bench::leading(options(), others());
@@ -38,7 +28,7 @@ fn a_drained_leader_hands_over_and_says_why() {
     assert_eq!(status.ending.unwrap().to_string(), "drained");
     assert!(status.drained);
     bench.off();
-    assert_eq!(handed_to(&bench).as_deref(), Some("web3"));
+    assert_eq!(successor(&bench).as_deref(), Some("web3"));
 }
 
 #[test]
@@ -153,7 +143,7 @@ fn a_drained_candidate_gets_nothing() {
     bench.answer_drained(8, others(), &drained);
     bench.step(Event::Stop);
     bench.off();
-    assert_eq!(handed_to(&bench).as_deref(), Some("web2"));
+    assert_eq!(successor(&bench).as_deref(), Some("web2"));
 
     let preempting = Options {
         preempt_after: Some(ms(300)),

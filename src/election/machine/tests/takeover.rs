@@ -36,7 +36,7 @@ pub(super) fn others() -> Vec<Candidate> {
     vec![ours(), candidate("web2", 0), candidate("web3", 5)]
 }
 
-fn successor(bench: &Bench) -> Option<String> {
+pub(super) fn successor(bench: &Bench) -> Option<String> {
     bench.under_way.iter().find_map(|(_, call)| {
         if let Call::HandOver { successor, .. } = call {
             Some(successor.value.clone())

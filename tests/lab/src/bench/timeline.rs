@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::record::{LEAD, Run, Silence, Stretch, milliseconds};
 use super::table::time;
+use crate::svg::escape;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 72.0;
@@ -228,12 +229,6 @@ fn text(out: &mut String, class: &str, x: f64, y: f64, anchor: &str, text: &str)
 fn class(hosts: &[String], host: &str) -> String {
     let number = hosts.iter().position(|known| known == host);
     format!("h{}", number.unwrap_or(3).min(3))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use crate::svg::escape;
+
 /// How wide a character of the picture is, and how high a line, pixels at its natural size.
 const WIDTH: f64 = 7.8;
 const HEIGHT: f64 = 18.0;
@@ -146,12 +148,6 @@ fn one_line(line: &str, look: &mut Look) -> Vec<(Look, String)> {
         }
     }
     pieces
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
