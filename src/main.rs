@@ -74,9 +74,7 @@ fn operate(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Switchover) => Order::Switchover(to.clone().or(host.clone())),
         Some(Command::Drain) => Order::Drain(host.clone()),
         Some(Command::Resume) => Order::Resume(host.clone()),
-        Some(
-            Command::Status | Command::CheckConfig | Command::AclPolicy | Command::Doctor,
-        )
+        Some(Command::Status | Command::CheckConfig | Command::AclPolicy | Command::Doctor)
         | None => Order::Status {
             json: cli.flags.json,
             watch: cli.flags.watch,
