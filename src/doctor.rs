@@ -1,6 +1,6 @@
 //! Applier: looks for what will go wrong before it does, each finding with its remedy.
 //!
-//! [`gather`] finds facts and changes nothing; what follows from them is said by pure files, one for each thing:
+//! `gather` finds facts and changes nothing; what follows from them is said by pure files, one for each thing:
 //! [`consul`], [`group`], [`address`], [`host`]. A daemon may run meanwhile, or none.
 
 pub mod address;
