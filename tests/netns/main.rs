@@ -11,6 +11,7 @@ mod daemon;
 mod endings;
 mod hooks;
 mod managed;
+mod operate;
 mod privileges;
 mod reload;
 mod remembered;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         .chain(adoption::trials())
         .chain(takeover::trials())
         .chain(answers::trials())
+        .chain(operate::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
