@@ -12,6 +12,7 @@ mod doctor;
 mod endings;
 mod hooks;
 mod managed;
+mod operate;
 mod privileges;
 mod reload;
 mod remembered;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         .chain(adoption::trials())
         .chain(takeover::trials())
         .chain(answers::trials())
+        .chain(operate::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())
