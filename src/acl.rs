@@ -40,6 +40,16 @@ impl Rule {
         }
     }
 
+    /// What it is about: the first word in a policy.
+    pub(crate) fn resource(&self) -> &'static str {
+        self.resource
+    }
+
+    /// The name behind it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Allows to change it, and to read it.
     pub(crate) fn write(resource: &'static str, name: impl Into<String>) -> Self {
         Self {
@@ -68,12 +78,24 @@ const HEADER: &str = "\
 ";
 
 /// A rule with what it is for, and what happens without it.
-struct Need {
-    rule: Rule,
+pub(crate) struct Need {
+    pub(crate) rule: Rule,
     comment: &'static [&'static str],
 }
 
-fn needs(config: &Config) -> Vec<Need> {
+impl Need {
+    /// What happens without it, as a sentence.
+    pub(crate) fn without(&self) -> String {
+        let text = self.comment.join(" ");
+        match text.find("Without this rule") {
+            Some(start) => text[start..].to_owned(),
+            None => text,
+        }
+    }
+}
+
+/// Returns every rule that a configuration needs.
+pub(crate) fn needs(config: &Config) -> Vec<Need> {
     let mut needs = Vec::new();
     for group in &config.groups {
         let key = &group.trigger_key;

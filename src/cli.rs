@@ -47,6 +47,8 @@ pub enum Command {
     Drain,
     /// Let HOST, or this host, lead again
     Resume,
+    /// Look for what will go wrong, and say what to do; the exit status is 1 if something will
+    Doctor,
     /// Validate everything, and print each value with its source
     CheckConfig,
     /// Print the rules that the token needs in Consul
@@ -58,7 +60,7 @@ impl Command {
     const fn takes_host(self) -> bool {
         match self {
             Self::Switchover | Self::Drain | Self::Resume => true,
-            Self::CheckConfig | Self::AclPolicy | Self::Status => false,
+            Self::CheckConfig | Self::AclPolicy | Self::Doctor | Self::Status => false,
         }
     }
 }
@@ -192,7 +194,7 @@ pub struct Flags {
     #[arg(long, value_name = "HOST", help_heading = "Operation")]
     pub to: Option<String>,
 
-    /// Of status: as JSON
+    /// Of status and doctor: as JSON
     #[arg(long, help_heading = "Operation")]
     pub json: bool,
 
@@ -319,8 +321,11 @@ fn misplaced(cli: &Cli) -> Option<String> {
     if flags.to.is_some() && host.is_some() {
         return Some("switchover HOST and --to say the same: leave one out".to_owned());
     }
-    if (flags.json || flags.watch) && !is(Command::Status) {
-        return Some("--json and --watch belong to status".to_owned());
+    if flags.json && !is(Command::Status) && !is(Command::Doctor) {
+        return Some("--json belongs to status and doctor".to_owned());
+    }
+    if flags.watch && !is(Command::Status) {
+        return Some("--watch belongs to status".to_owned());
     }
     if flags.trigger_key.is_some() && !operates {
         return Some("--trigger-key belongs to status, switchover, drain and resume".to_owned());

@@ -16,6 +16,7 @@ mod error;
 pub mod kv;
 mod name;
 mod orders;
+pub mod probe;
 mod request;
 #[cfg(test)]
 mod tests {

@@ -272,7 +272,8 @@ fn lock_group(directory: &RuntimeDirectory, group: &str) -> Result<Option<GroupL
     }
 }
 
-fn terms(config: &Config) -> Terms {
+/// What a lease is made from.
+pub(crate) fn terms(config: &Config) -> Terms {
     let Session {
         lock_delay, ttl, ..
     } = config.session;

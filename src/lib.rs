@@ -12,6 +12,7 @@ pub mod config;
 pub mod consul;
 pub mod crash;
 pub mod daemon;
+pub mod doctor;
 pub mod driver;
 pub mod election;
 pub mod health;

@@ -10,8 +10,9 @@ use anyhow::Context;
 use nix::net::if_::if_nametoindex;
 use vip_elector::cli::{self, Cli, Command};
 use vip_elector::config::{self, Config, Problems, Sources};
+use vip_elector::doctor::report::{Colour, Level};
 use vip_elector::operate::{self, Order, Place, Style};
-use vip_elector::{acl, crash, daemon, logging, privileges};
+use vip_elector::{acl, crash, daemon, doctor, logging, privileges};
 
 /// `EX_USAGE` of sysexits.h: the command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 64;
@@ -42,6 +43,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let config = match cli.command {
         Some(Command::CheckConfig) => return print(&load(cli)?.describe()),
         Some(Command::AclPolicy) => return print(&acl::policy(&load(&without_token(cli))?)),
+        Some(Command::Doctor) => return examine(&load(cli)?, cli.flags.json),
         Some(Command::Status | Command::Switchover | Command::Drain | Command::Resume) => {
             return operate(cli);
         }
@@ -72,7 +74,8 @@ fn operate(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Switchover) => Order::Switchover(to.clone().or(host.clone())),
         Some(Command::Drain) => Order::Drain(host.clone()),
         Some(Command::Resume) => Order::Resume(host.clone()),
-        Some(Command::Status | Command::CheckConfig | Command::AclPolicy) | None => Order::Status {
+        Some(Command::Status | Command::CheckConfig | Command::AclPolicy | Command::Doctor)
+        | None => Order::Status {
             json: cli.flags.json,
             watch: cli.flags.watch,
         },
@@ -123,6 +126,25 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
         .write_all(text.as_bytes())
         .context("printing the result")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails where there are problems.
+fn examine(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let host_name = nix::unistd::gethostname().context("asking for the host name")?;
+    let report = doctor::run(config, &host_name.to_string_lossy())?;
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = match io::stdout().is_terminal() && wanted {
+        true => Colour::On,
+        false => Colour::Off,
+    };
+    print(&match json {
+        true => report.json().context("writing the report as JSON")?,
+        false => report.text(colour),
+    })?;
+    Ok(match report.count(Level::Problem) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// The token is made from the policy, so that the file which will hold it is not there yet: a flag, which

@@ -59,20 +59,12 @@ pub fn conceal_memory() -> Result<(), Error> {
 ///
 /// When a capability that is needed is not there; nothing has been changed then.
 pub fn restrict(manage_vip: bool) -> Result<(), Error> {
-    let needed: CapsHashSet = if manage_vip {
-        [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW].into()
-    } else {
-        CapsHashSet::new()
-    };
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    let mut missing: Vec<String> = needed
-        .difference(&permitted)
-        .map(ToString::to_string)
-        .collect();
+    let needed = needed(manage_vip);
+    let missing = missing(manage_vip)?;
     if !missing.is_empty() {
-        missing.sort();
         return Err(Error::Missing(missing.join(" and ")));
     }
+    let permitted = caps::read(None, CapSet::Permitted)?;
     prctl::set_no_new_privs().map_err(refused("giving up new privileges"))?;
     caps::clear(None, CapSet::Ambient)?;
     caps::clear(None, CapSet::Inheritable)?;
@@ -87,6 +79,22 @@ pub fn restrict(manage_vip: bool) -> Result<(), Error> {
     Ok(())
 }
 
+/// Names the capabilities that are needed and that this thread could not have.
+///
+/// # Errors
+///
+/// When the kernel does not show them.
+pub fn missing(manage_vip: bool) -> Result<Vec<String>, Error> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let needed = needed(manage_vip);
+    let mut missing: Vec<_> = needed
+        .difference(&permitted)
+        .map(ToString::to_string)
+        .collect();
+    missing.sort();
+    Ok(missing)
+}
+
 /// Drops the capabilities of the calling thread, and so of what it starts: after [`restrict`], a program
 /// that root starts gets no more than the starting thread has (capabilities(7), no_new_privs).
 ///
@@ -97,6 +105,14 @@ pub fn renounce() -> Result<(), Error> {
     caps::clear(None, CapSet::Effective)?;
     caps::clear(None, CapSet::Permitted)?;
     Ok(())
+}
+
+fn needed(manage_vip: bool) -> CapsHashSet {
+    if manage_vip {
+        [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW].into()
+    } else {
+        CapsHashSet::new()
+    }
 }
 
 fn refused(what: &'static str) -> impl Fn(Errno) -> Error {

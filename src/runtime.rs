@@ -42,6 +42,16 @@ impl RuntimeDirectory {
         Self { path: path.into() }
     }
 
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the file that the process of a group has locked.
+    pub fn lock_file(&self, group: &str) -> PathBuf {
+        self.file(group, "lock")
+    }
+
     /// Names a file of a group.
     fn file(&self, group: &str, kind: &str) -> PathBuf {
         // A key may hold any character but NUL; a file name may not. Nor may it be as long: what is cut

@@ -23,6 +23,9 @@ Examples:
   All in one, without vip-manager:
     vip-elector --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
 
+  Look for what will go wrong, here and in Consul:
+    vip-elector doctor --vip-manager-config=/etc/vip-manager.yml --check-id=vip-http --manage-vip
+
   Show what would be used, and where each value comes from:
     vip-elector check-config --vip-manager-config=/etc/vip-manager.yml
 

@@ -99,12 +99,17 @@ impl Client {
 
     /// Returns a client for each endpoint, in their order, that asks no other: what one agent knows,
     /// the next does not.
-    pub(super) fn each(&self) -> Vec<Self> {
+    pub(crate) fn each(&self) -> Vec<Self> {
         let only = |endpoint: &Endpoint| Self {
             shared: Arc::clone(&self.shared),
             only: Some(endpoint.to_string()),
         };
         self.way().endpoints().iter().map(only).collect()
+    }
+
+    /// The one endpoint that it asks, if it asks no other.
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.only.as_deref()
     }
 
     /// Whether there is still an endpoint that this client may ask.

@@ -53,7 +53,7 @@ impl GroupLock {
     /// [`Error::Taken`] while another process has it; [`Error::Unusable`] where there is no such file
     /// to be had.
     pub fn take(directory: &RuntimeDirectory, group: &str) -> Result<Self, Error> {
-        let path = directory.file(group, "lock");
+        let path = directory.lock_file(group);
         let opened = directory.make().and_then(|()| {
             fs::OpenOptions::new()
                 .read(true)

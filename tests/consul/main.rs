@@ -11,6 +11,7 @@ mod candidates;
 mod checks;
 mod conformance;
 mod daemon;
+mod doctor;
 mod election;
 mod failover;
 mod liveness;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         access::trials(),
         security::trials(),
         acl::trials(),
+        doctor::trials(),
         secrets::trials(),
         tokens::trials(),
         operate::trials(),

@@ -91,7 +91,12 @@ fn every_library_has_one_home() {
     only("pnet", &[]);
     only(
         "vip_netlink",
-        &["src/vip/kernel.rs", "src/daemon", "src/logging.rs"],
+        &[
+            "src/vip/kernel.rs",
+            "src/daemon",
+            "src/doctor/gather",
+            "src/logging.rs",
+        ],
     );
     only("reqwest", &["src/consul", "src/health/url.rs"]);
     only("anyhow", &["src/main.rs"]);

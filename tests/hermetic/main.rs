@@ -8,6 +8,7 @@ mod architecture;
 mod cli;
 mod config;
 mod crash;
+mod doctor;
 mod driver;
 mod health;
 mod hooks;

@@ -8,6 +8,7 @@ mod alone;
 mod answers;
 mod companion;
 mod daemon;
+mod doctor;
 mod endings;
 mod hooks;
 mod managed;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         .chain(remembered::trials())
         .chain(privileges::trials())
         .chain(hooks::trials())
+        .chain(doctor::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
         .chain(companion::trials())
