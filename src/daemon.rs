@@ -104,7 +104,10 @@ pub fn run(config: &Config, reread: Reread, logging: Logging) -> Result<(), Erro
 /// capability.
 fn renounce() {
     if let Err(error) = privileges::renounce() {
-        error!(error = %Chain(&error), "a thread keeps capabilities that it does not need");
+        error!(
+            error = %Chain(&error),
+            "a thread keeps capabilities that it does not need, going on; let this process call capset(2)"
+        );
     }
 }
 
@@ -251,7 +254,11 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let last_words = async { while hooking.join_next().await.is_some() {} };
     tokio::select! {
         () = last_words => {}
-        name = signals.next() => warn!(signal = name, "left before the last hook was done"),
+        name = signals.next() => warn!(
+            signal = name,
+            "told twice to stop, left before the last hook was done; run its command by hand, or set a shorter \
+             --hook-timeout"
+        ),
     }
     ended
 }
@@ -347,7 +354,9 @@ impl Signals {
 async fn too_long(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
     tokio::time::sleep(STOP_TIMEOUT).await;
-    error!("stopping takes too long");
+    error!(
+        "stopping takes too long, and is cut short; see above whether consul or the kernel did not answer"
+    );
 }
 
 fn setup(what: &'static str) -> impl Fn(io::Error) -> Error {

@@ -139,7 +139,7 @@ fn publish(group: &str, health: Health, sender: &watch::Sender<Health>) {
         (Health::Good, Health::Good) | (Health::Unknown, Health::Unknown) => {}
         (Health::Unknown | Health::Bad(_), Health::Good) => info!(group, "this host is healthy"),
         (Health::Unknown | Health::Good, Health::Bad(reason)) => {
-            warn!(target: TRANSITION, group, reason, "this host is not healthy");
+            warn!(target: TRANSITION, group, reason, "this host is not healthy, and does not lead until it is");
         }
         (Health::Bad(_), Health::Bad(reason)) => debug!(group, reason, "still not healthy"),
         (Health::Good | Health::Bad(_), Health::Unknown) => {

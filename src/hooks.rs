@@ -115,7 +115,12 @@ pub async fn run(
                     failures += 1;
                     warn!(
                         group = about.group,
-                        hook, command, error, failures, "hook failed, going on without"
+                        hook,
+                        command,
+                        error,
+                        failures,
+                        "hook failed, going on without; it is not run again before this host's role changes: mend it, \
+                         and run it by hand if it matters now"
                     );
                 }
             }

@@ -3,8 +3,11 @@
 mod fields;
 mod journald;
 mod repeats;
+mod standard;
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -15,10 +18,15 @@ use tracing_subscriber::{Layer, fmt};
 
 use self::journald::Journald;
 pub use self::repeats::Repeats;
+use self::standard::Standard;
 use crate::config::{Log, LogFormat};
+use crate::status::time::rfc3339;
 
 /// The target of warnings that are the word of a change. However often one is repeated, it is written.
 pub(crate) const TRANSITION: &str = "vip_elector::transition";
+
+const LOST: &str =
+    "lines of this log were lost, because nobody read it; see what stands still behind it";
 
 /// What the log may still be told.
 #[derive(Clone, Debug)]
@@ -55,12 +63,14 @@ pub fn init(log: &Log) -> Logging {
         fmt::layer()
             .with_ansi(io::stdout().is_terminal())
             .with_target(false)
+            .with_writer(Arc::new(Standard::new(io::stdout(), lost_as_text)))
             .with_filter(of_text)
             .boxed(),
         fmt::layer()
             .json()
             .flatten_event(true)
             .with_target(false)
+            .with_writer(Arc::new(Standard::new(io::stdout(), lost_as_json)))
             .with_filter(of_json)
             .boxed(),
         Journald::open().with_filter(of_journald).boxed(),
@@ -101,6 +111,19 @@ fn wanted(format: LogFormat, log: &Log) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("vip_elector", level)
         .with_target("vip_netlink", level)
+}
+
+fn lost_as_text(lines: u64) -> String {
+    let now = rfc3339(SystemTime::now());
+    format!("{now}  WARN {LOST} lines={lines}\n")
+}
+
+fn lost_as_json(lines: u64) -> String {
+    let now = rfc3339(SystemTime::now());
+    let entry = serde_json::json!({
+        "timestamp": now, "level": "WARN", "message": LOST, "lines": lines,
+    });
+    format!("{entry}\n")
 }
 
 /// An error and its causes in one line.

@@ -20,7 +20,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::signal::ctrl_c;
 
-use self::look::Looker;
+pub use self::local::report_in;
+pub use self::look::Looker;
 pub use self::survey::{Seen, survey};
 pub use self::table::{Style, show};
 pub use self::view::{GroupView, HostView, Lock, Note, Role, Survey};

@@ -109,11 +109,17 @@ impl RuntimeDirectory {
         self.path.join(format!("{:016x}.sock", checksum(group)))
     }
 
+    /// Makes the directory, where it is missing.
     fn make(&self) -> io::Result<()> {
+        // After a service with DynamicUser= has stopped, systemd leaves a link to where its directory was.
+        let place = match fs::read_link(&self.path) {
+            Ok(target) => self.path.with_file_name(target),
+            Err(_) => self.path.clone(),
+        };
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
-            .create(&self.path)
+            .create(place)
     }
 }
 
@@ -230,6 +236,20 @@ mod tests {
         let named = |end: char| directory.file(&format!("{}{end}", "/".repeat(500)), "session");
         assert_ne!(named('a'), named('b'));
         assert!(named('a').file_name().unwrap().len() < 255 - ".new".len());
+    }
+
+    #[test]
+    fn a_link_to_a_directory_that_is_gone_is_one_to_a_new_one() {
+        let run = tempfile::tempdir().unwrap();
+        let path = run.path().join("vip-elector");
+        for target in [Path::new("private/vip-elector"), &run.path().join("other")] {
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            for _ in 0..2 {
+                RuntimeDirectory { path: path.clone() }.make().unwrap();
+                assert!(path.is_dir(), "{}", target.display());
+            }
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

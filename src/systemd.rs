@@ -155,7 +155,11 @@ impl Systemd {
             if since.all(|(group, before)| turns(group, before, clock::now())) {
                 self.tell(&Word::Alive);
             } else {
-                warn!("a group stands still, and systemd is not told that this service lives");
+                warn!(
+                    "a group stands still, and systemd is not told that this service lives: it starts another \
+                     process when WatchdogSec= is over; should that happen again, look for what keeps this one from \
+                     running: processor, memory, disk"
+                );
             }
         }
     }

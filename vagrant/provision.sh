@@ -40,12 +40,15 @@ install_consul() {
   zip=consul_${CONSUL_VERSION}_linux_$(dpkg --print-architecture).zip
   base=https://releases.hashicorp.com/consul/$CONSUL_VERSION
   (
-    cd "$(mktemp -d)"
-    curl -fsSLO "$base/$zip"
-    curl -fsSL "$base/consul_${CONSUL_VERSION}_SHA256SUMS" | grep " $zip\$" | sha256sum --check --quiet
-    unzip -q "$zip" consul
-    install -m 755 consul /usr/local/bin/consul
-  )
+    cd "$(mktemp -d)" &&
+      curl -fsSLO "$base/$zip" &&
+      curl -fsSL "$base/consul_${CONSUL_VERSION}_SHA256SUMS" | grep " $zip\$" | sha256sum --check --quiet &&
+      unzip -q "$zip" consul &&
+      install -m 755 consul /usr/local/bin/consul
+  ) || {
+    echo "cannot fetch Consul $CONSUL_VERSION from $base: set CONSUL_BIN to the path of one that you have" >&2
+    exit 1
+  }
 }
 
 configure_consul() {

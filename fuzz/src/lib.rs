@@ -14,6 +14,7 @@ mod datagram;
 mod frames;
 mod http;
 mod kernel;
+mod operate;
 mod question;
 mod runtime;
 mod text;
@@ -32,7 +33,7 @@ pub struct Target {
 const MIB: usize = 1024 * 1024;
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "configuration",
         take: configuration::take,
@@ -62,6 +63,11 @@ pub const TARGETS: [Target; 8] = [
         name: "kernel",
         take: kernel::take,
         memory: 4 * MIB,
+    },
+    Target {
+        name: "operate",
+        take: operate::take,
+        memory: 8 * MIB,
     },
     Target {
         name: "question",

@@ -75,7 +75,10 @@ async fn count_notifications(socket: TokioSocket, count: watch::Sender<u64>) {
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                tracing::error!(%error, "watching links and addresses failed");
+                tracing::error!(
+                    %error,
+                    "watching links and addresses failed: what others do to them is noticed late; restart this service"
+                );
                 return;
             }
         }

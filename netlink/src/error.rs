@@ -21,13 +21,15 @@ pub enum Error {
         capability: &'static str,
     },
     /// The interface does not exist, or no more.
-    #[error("{operation}: the interface does not exist any more")]
+    #[error(
+        "{operation}: the interface does not exist any more; bring it back, or configure another"
+    )]
     NoInterface {
         /// What was being done.
         operation: Operation,
     },
     /// The interface has the address already, from whomever.
-    #[error("{operation}: the address is there already")]
+    #[error("{operation}: the address is there already; remove it, or stop what adds it")]
     AlreadyThere {
         /// What was being done.
         operation: Operation,
@@ -42,7 +44,7 @@ pub enum Error {
         operation: Operation,
     },
     /// The interface is down, so nothing can be sent.
-    #[error("{operation}: the interface is down")]
+    #[error("{operation}: the interface is down; set it up")]
     InterfaceDown {
         /// What was being done.
         operation: Operation,
@@ -63,7 +65,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel gave no answer that could be read. The step may have been carried out.
-    #[error("{operation}: no answer from the kernel within {} s", after.as_secs())]
+    #[error(
+        "{operation}: no answer from the kernel within {} s; see whether this machine is overloaded",
+        after.as_secs()
+    )]
     NoAnswer {
         /// What was being done.
         operation: Operation,
@@ -219,17 +224,18 @@ mod tests {
             (
                 Operation::Add(v4, eth0()),
                 libc::EEXIST,
-                "adding 192.0.2.9/32 to eth0: the address is there already",
+                "adding 192.0.2.9/32 to eth0: the address is there already; remove it, or stop what adds it",
             ),
             (
                 Operation::Refresh(v4, eth0()),
                 libc::ENODEV,
-                "refreshing 192.0.2.9/32 on eth0: the interface does not exist any more",
+                "refreshing 192.0.2.9/32 on eth0: the interface does not exist any more; bring it back, or \
+                 configure another",
             ),
             (
                 Operation::Announce(v4.address(), eth0()),
                 libc::ENETDOWN,
-                "announcing 192.0.2.9 on eth0: the interface is down",
+                "announcing 192.0.2.9 on eth0: the interface is down; set it up",
             ),
             // A filter of system calls, not a capability.
             (Operation::Open, libc::EPERM, "opening a netlink socket"),

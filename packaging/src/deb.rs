@@ -37,7 +37,8 @@ pub fn build(release: &Release, tree: &Path, out: &Path) -> anyhow::Result<PathB
     for (mark, value) in [
         ("@version@", &version),
         ("@architecture@", &architecture.to_owned()),
-        ("@maintainer@", &release.maintainer),
+        ("@maintainer@", &release.maintainer.to_owned()),
+        ("@homepage@", &release.homepage.to_owned()),
         ("@size@", &kibibytes(tree)?.to_string()),
         (
             "@depends@",
@@ -73,7 +74,9 @@ pub fn build(release: &Release, tree: &Path, out: &Path) -> anyhow::Result<PathB
 
 fn documents(release: &Release, version: &str, tree: &Path) -> anyhow::Result<()> {
     let license = fs::read_to_string(root().join("LICENSE")).context("cannot read LICENSE")?;
-    let copyright = include_str!("../debian/copyright").replace("@license@", &indented(&license));
+    let copyright = include_str!("../debian/copyright")
+        .replace("@homepage@", release.homepage)
+        .replace("@license@", &indented(&license));
     put(tree, &format!("{DOC}/copyright"), copyright.as_bytes())?;
     let changes =
         fs::read_to_string(root().join("CHANGELOG.md")).context("cannot read CHANGELOG.md")?;

@@ -14,8 +14,7 @@ use vip_pack::{completions, deb, man, rpm, tool, tree};
 
 const HELP: &str = "\
 The packages are the same, byte for byte, wherever the same source is built with the same compiler for the
-same target. Their times are SOURCE_DATE_EPOCH, else the time of the last commit. DEBFULLNAME and DEBEMAIL
-name who made them.";
+same target. Their times are SOURCE_DATE_EPOCH, else the time of the last commit.";
 
 /// Builds the packages, or one part of them.
 #[derive(Parser)]

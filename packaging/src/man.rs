@@ -130,7 +130,8 @@ mod tests {
         Release {
             version: "1.2.3".to_owned(),
             epoch: 1_709_210_096,
-            maintainer: "Somebody <somebody@example.org>".to_owned(),
+            maintainer: "Somebody <somebody@example.org>",
+            homepage: "https://example.org",
         }
     }
 

@@ -13,8 +13,10 @@ pub struct Release {
     pub version: String,
     /// Seconds since 1970: every file's time, and every date.
     pub epoch: u64,
-    /// Who made the packages: a name, and an address in angle brackets.
-    pub maintainer: String,
+    /// Who answers for the packages: a name, and an address in angle brackets. As in Cargo.toml.
+    pub maintainer: &'static str,
+    /// Where the project is. As in Cargo.toml.
+    pub homepage: &'static str,
 }
 
 impl Release {
@@ -32,18 +34,13 @@ impl Release {
             .context("cannot ask for the time of the last commit; set SOURCE_DATE_EPOCH")?,
         };
         let epoch = epoch.trim();
-        let variable =
-            |name, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch: epoch
                 .parse()
                 .with_context(|| format!("SOURCE_DATE_EPOCH is {epoch:?}, and must be seconds"))?,
-            maintainer: format!(
-                "{} <{}>",
-                variable("DEBFULLNAME", "The vip-elector authors"),
-                variable("DEBEMAIL", "yuuki@users.noreply.github.com")
-            ),
+            maintainer: env!("CARGO_PKG_AUTHORS"),
+            homepage: env!("CARGO_PKG_REPOSITORY"),
         })
     }
 

@@ -26,7 +26,8 @@ pub fn build(release: &Release, tree: &Path, out: &Path) -> anyhow::Result<PathB
     let mut spec = include_str!("../rpm/vip-elector.spec").to_owned();
     for (mark, value) in [
         ("@version@", release.version.as_str()),
-        ("@maintainer@", &release.maintainer),
+        ("@maintainer@", release.maintainer),
+        ("@homepage@", release.homepage),
         ("@date@", &release.date("%a %b %d %Y")?),
         ("@tree@", &tree.display().to_string()),
         (

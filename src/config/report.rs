@@ -223,7 +223,7 @@ pub enum Fault {
 pub enum Caution {
     #[error("is an older name; write {new}")]
     OlderName { new: String },
-    #[error("is not known, and ignored")]
+    #[error("is not known, and ignored; mend its name, or leave it out")]
     UnknownKey,
     #[error(
         "is written as this host's value, but vip-manager compares with the full host name {full} \
@@ -251,14 +251,17 @@ pub enum Caution {
          write 127.0.0.1 unless the network keeps strangers out"
     )]
     ListensBeyond,
-    #[error("leaves Consul's certificate unverified, so anybody in between can pose as Consul")]
+    #[error(
+        "leaves Consul's certificate unverified, so anybody in between can pose as Consul; name its CA \
+         with --ca-file instead"
+    )]
     Unverified,
     #[error(
         "is on the command line, where every user of this host can read it; write it into a file, and \
          name that with --token-file"
     )]
     InProcessList,
-    #[error("means nothing without {without}")]
+    #[error("means nothing without {without}; add that, or leave this out")]
     Idle { without: &'static str },
     #[error(
         "is at least half the ttl of the session, so a daemon that is killed or frozen is hardly missed \

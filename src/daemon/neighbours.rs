@@ -74,7 +74,12 @@ impl Neighbours {
         let secret = match own::fresh_secret() {
             Ok(secret) => secret,
             Err(error) => {
-                warn!(group = name, %error, "hosts cannot hear one another here");
+                warn!(
+                    group = name,
+                    %error,
+                    "no secret can be made by which others would know this host, and it is not heard by them, going \
+                     on without; let this process call getrandom(2)"
+                );
                 return (None, None);
             }
         };

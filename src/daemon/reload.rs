@@ -45,7 +45,10 @@ impl Reloading {
             match reading.await {
                 Ok(Ok((config, way))) => self.put_into_force(config, way),
                 Ok(Err(refused)) => refused.log(),
-                Err(error) => error!(%error, "reading the configuration failed"),
+                Err(error) => {
+                    error!(%error, "reading the configuration failed");
+                    stays();
+                }
             }
             self.systemd.tell(&Word::Ready);
         }

@@ -82,7 +82,9 @@ fn log_takeover(group: &str, before: &Status, after: &Status) {
     if let Some(reason) = &after.refused_request {
         warn!(
             group,
-            reason, "the switchover that was asked for is not possible"
+            reason,
+            "the switchover that was asked for is not possible, and forgotten; ask for a host that `vip-elector \
+             status` shows as a candidate"
         );
     }
     if let Some((leader, silence)) = &after.deposed {

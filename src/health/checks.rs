@@ -56,11 +56,7 @@ pub(super) async fn follow(
         match kind {
             FailureKind::Denied | FailureKind::Refused => {
                 if !known.warned {
-                    warn!(
-                        group,
-                        error = message,
-                        "consul does not show the checks of this host, so its maintenance is not noticed"
-                    );
+                    warn_hidden(group, &message);
                 }
                 known.warned = true;
                 report_change(report, judge::hidden(wanted));
@@ -81,17 +77,21 @@ pub(super) async fn follow(
                 tries += 1;
                 let unknown = *report.borrow() == Health::Unknown;
                 if unknown && tries >= TRIES && wanted.mode == CheckMode::Session {
-                    warn!(
-                        group,
-                        error = message,
-                        "consul does not show the checks of this host, so its maintenance is not noticed"
-                    );
+                    warn_hidden(group, &message);
                     report_change(report, judge::hidden(wanted));
                 }
                 sleep(PAUSE).await;
             }
         }
     }
+}
+
+fn warn_hidden(group: &str, error: &str) {
+    warn!(
+        group,
+        error,
+        "consul does not show the checks of this host, so its maintenance is not noticed until it does"
+    );
 }
 
 /// What is kept from one read to the next.
@@ -192,7 +192,7 @@ impl Unseen {
             warn!(
                 group,
                 error,
-                "consul does not show all checks of this host, so maintenance may not be noticed"
+                "consul does not show all checks of this host, so maintenance may not be noticed until it does"
             );
             self.warned = true;
         }

@@ -2,7 +2,7 @@
 //! (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 //!
 //! An entry is written in a bounded time, because the election waits meanwhile. One that the journal does
-//! not take is printed on standard error instead.
+//! not take goes to standard error instead.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -16,6 +16,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::fields::Fields;
+use super::standard::Standard;
 
 const SOCKET: &str = "/run/systemd/journal/socket";
 
@@ -41,6 +42,8 @@ pub(super) struct Journald {
     socket: Option<UnixDatagram>,
     /// It did not take the last entry.
     clogged: AtomicBool,
+    /// Where entries go that it does not take.
+    instead: Standard<io::Stderr>,
 }
 
 impl Journald {
@@ -51,6 +54,7 @@ impl Journald {
         Self {
             socket,
             clogged: AtomicBool::new(false),
+            instead: Standard::new(io::stderr(), super::lost_as_text),
         }
     }
 
@@ -71,7 +75,8 @@ impl<S: Subscriber> Layer<S> for Journald {
         let fields = Fields::of(event);
         let level = *event.metadata().level();
         if self.send(&entry(level, &fields)).is_err() {
-            let _ = writeln!(io::stderr(), "{level} {}", fields.line());
+            let line = format!("{level} {}\n", fields.line());
+            let _ = (&self.instead).write_all(line.as_bytes());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::consul::below::is_trigger_value;
 use crate::runtime::RuntimeDirectory;
 use crate::status::{GroupReport, Report};
 
@@ -19,11 +20,16 @@ const MAX_ANSWER: usize = 1024 * 1024;
 pub(super) fn report(directories: &[RuntimeDirectory], group: &str) -> Option<GroupReport> {
     let until = Instant::now() + PATIENCE;
     let report = |directory: &RuntimeDirectory| {
-        let answer = ask(&directory.socket(group), until).ok()?;
-        let report: Report = serde_json::from_slice(body(&answer)?).ok()?;
-        report.groups.into_iter().find(|one| one.group == group)
+        report_in(&ask(&directory.socket(group), until).ok()?, group)
     };
     directories.iter().find_map(report)
+}
+
+/// Takes the report on a group out of a daemon's answer, byte for byte as it came.
+pub fn report_in(answer: &[u8], group: &str) -> Option<GroupReport> {
+    let report: Report = serde_json::from_slice(body(answer)?).ok()?;
+    let mut groups = report.groups.into_iter();
+    groups.find(|one| one.group == group && is_trigger_value(&one.value))
 }
 
 /// One request, with a connection of its own, so that the answer ends with it.

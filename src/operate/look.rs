@@ -19,11 +19,14 @@ use crate::runtime::RuntimeDirectory;
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a look needs to know.
-pub(super) struct Looker {
-    pub(super) client: Client,
-    /// Where the daemons of this host may be.
-    pub(super) directories: Vec<RuntimeDirectory>,
-    pub(super) check_id: Option<String>,
+#[derive(Clone)]
+pub struct Looker {
+    /// The way to Consul.
+    pub client: Client,
+    /// Where the daemons of this host may have their sockets.
+    pub directories: Vec<RuntimeDirectory>,
+    /// The check that must pass for a host to lead.
+    pub check_id: Option<String>,
 }
 
 impl Looker {
@@ -32,6 +35,16 @@ impl Looker {
     /// # Errors
     /// When Consul does not say who holds the lock, or what stands below it.
     pub(super) async fn look(&self, group: &Group) -> Result<GroupView, Failure> {
+        let seen = self.see(group).await?;
+        let (own, check_id) = (group.trigger_value.as_str(), self.check_id.as_deref());
+        Ok(survey(group.name(), own, check_id, seen))
+    }
+
+    /// Reads what there is to a group.
+    ///
+    /// # Errors
+    /// When Consul does not say who holds the lock, or what stands below it.
+    pub async fn see(&self, group: &Group) -> Result<Seen, Failure> {
         let name = group.name();
         let key = self
             .client
@@ -54,8 +67,7 @@ impl Looker {
             daemon: local::report(&self.directories, name),
         };
         seen.checks = self.checks(name, &seen).await;
-        let (own, check_id) = (group.trigger_value.as_str(), self.check_id.as_deref());
-        Ok(survey(name, own, check_id, seen))
+        Ok(seen)
     }
 
     /// Reads what stands below a trigger key. To a token that may not, there is nothing.
@@ -83,7 +95,7 @@ impl Looker {
             .map(|service| &service.node)
             .chain(of_sessions.map(|session| &session.node))
             .collect();
-        for node in nodes {
+        for node in nodes.into_iter().take(below::MAX_CANDIDATES) {
             if let Ok(check) = self.client.check(id, Some(node), PATIENCE).await {
                 checks.insert(node.clone(), check);
             }

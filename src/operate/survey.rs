@@ -6,6 +6,7 @@ use super::view::{GroupView, HostView, Lock, Note, Role};
 use crate::acl::Rule;
 use crate::consul::LIVENESS_SERVICE;
 use crate::consul::agent::{Check, CheckState};
+use crate::consul::below::is_trigger_value;
 use crate::consul::service::{Instance, Word};
 use crate::consul::session::Session;
 use crate::driver::journal;
@@ -43,7 +44,10 @@ pub fn survey(group: &str, own: &str, check_id: Option<&str>, seen: Seen) -> Gro
     let parts = parts(group, &seen);
     let state = KeyState::of(seen.key.entry.as_ref());
     let (lock, holder, written) = match &state {
-        KeyState::Held { by, value } => (Lock::Held, Some(by.clone()), Some(one_line(value))),
+        KeyState::Held { by, value } => {
+            let written = Some(one_line(value)).filter(|value| !value.is_empty());
+            (Lock::Held, Some(by.clone()), written)
+        }
         KeyState::Released { .. } => (Lock::Released, None, None),
         KeyState::Abandoned { .. } => (Lock::Abandoned, None, None),
         KeyState::Missing => (Lock::Missing, None, None),
@@ -134,7 +138,11 @@ fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
     }
     let prefix = format!("{LIVENESS_SERVICE}/{group}/");
     for service in seen.services.iter().flatten() {
-        let Some(value) = service.id.strip_prefix(&prefix).filter(|v| is_value(v)) else {
+        let Some(value) = service
+            .id
+            .strip_prefix(&prefix)
+            .filter(|v| is_trigger_value(v))
+        else {
             continue;
         };
         let part = parts.entry(value.to_owned()).or_default();
@@ -161,11 +169,7 @@ fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
 fn value_of_session<'a>(group: &str, name: &'a str) -> Option<&'a str> {
     let rest = name.strip_prefix("vip-elector ")?.strip_prefix(group)?;
     let (value, _) = rest.strip_prefix(' ')?.rsplit_once(' ')?;
-    is_value(value).then_some(value)
-}
-
-fn is_value(text: &str) -> bool {
-    !text.trim().is_empty() && !text.contains('/') && !text.chars().any(char::is_control)
+    is_trigger_value(value).then_some(value)
 }
 
 fn view(

@@ -91,7 +91,8 @@ impl LinkKernel {
                 path = %self.record.path().display(),
                 %error,
                 "recording the address failed, and this kernel (before 5.18) does not mark it: after \
-                 a crash, the next process will take it for somebody else's until it expires"
+                 a crash, the next process will take it for somebody else's until it expires; make the \
+                 directory writable, and see that it is not full"
             );
         }
     }

@@ -138,7 +138,12 @@ impl Task<'_> {
                     Err(error) => {
                         self.blind += 1;
                         if self.is_new_failure(Some(&error)) {
-                            error!(group = self.group, error, "looking at the interface failed");
+                            error!(
+                                group = self.group,
+                                error,
+                                "looking at the interface failed, trying again; should that last for 5 s, this \
+                                 process ends, so that its supervisor starts another"
+                            );
                         }
                         return Some(clock.now() + BLIND_PAUSE);
                     }
@@ -208,16 +213,39 @@ impl Task<'_> {
                 debug!(group, %address, ?step, "address kept up");
             }
             (Step::Add { .. }, Some(error)) => {
-                warn!(group, %address, error, "adding the address failed");
+                warn!(
+                    group,
+                    %address,
+                    error,
+                    "adding the address failed, trying again; should it fail three times, another host gets its turn: \
+                     grant CAP_NET_ADMIN, and see that the interface takes such an address and that nobody else adds it"
+                );
             }
             (Step::Refresh { .. }, Some(error)) => {
-                warn!(group, %address, error, "prolonging the address failed");
+                warn!(
+                    group,
+                    %address,
+                    error,
+                    "prolonging the address failed, trying again until the kernel takes it off; see that nobody else \
+                     removes or replaces it"
+                );
             }
             (Step::Remove { .. }, Some(error)) => {
-                error!(group, %address, error, "removing the address failed, trying again");
+                error!(
+                    group,
+                    %address,
+                    error,
+                    "removing the address failed, trying again; if it stays, take it off with `ip address del`"
+                );
             }
             (Step::Announce, Some(error)) => {
-                warn!(group, %address, error, "announcing the address failed");
+                warn!(
+                    group,
+                    %address,
+                    error,
+                    "announcing the address failed, trying again; others may look for it where it was until then: \
+                     grant CAP_NET_RAW, and see that the interface is up"
+                );
             }
         }
     }
@@ -231,7 +259,10 @@ impl Task<'_> {
             Some(blocker) => {
                 warn!(
                     target: TRANSITION,
-                    group, %address, reason = %blocker, "this host cannot hold the address"
+                    group,
+                    %address,
+                    reason = %blocker,
+                    "this host cannot hold the address, and leaves it to others until it can"
                 );
             }
             None => info!(group, %address, "this host can hold the address"),

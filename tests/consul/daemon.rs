@@ -95,7 +95,8 @@ impl Site {
         Daemon { process, log }
     }
 
-    fn command(&self) -> Command {
+    /// The daemon, as it is to be run.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .env_clear()

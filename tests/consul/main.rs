@@ -19,6 +19,7 @@ mod operate;
 mod secrets;
 mod security;
 mod tokens;
+mod unheard;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         doctor::trials(),
         secrets::trials(),
         tokens::trials(),
+        unheard::trials(),
         operate::trials(),
         conformance::trials(),
     ];

@@ -109,9 +109,13 @@ async fn a_url_that_answers_well_and_badly() {
         lines.all(),
         [
             format!("INFO this host is healthy {group}"),
-            format!("WARN this host is not healthy {group} reason={unwell:?}"),
+            format!(
+                "WARN this host is not healthy, and does not lead until it is {group} reason={unwell:?}"
+            ),
             format!("INFO this host is healthy {group}"),
-            format!("WARN this host is not healthy {group} reason={elsewhere:?}"),
+            format!(
+                "WARN this host is not healthy, and does not lead until it is {group} reason={elsewhere:?}"
+            ),
         ]
     );
 }

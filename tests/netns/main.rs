@@ -13,6 +13,7 @@ mod doctor;
 mod endings;
 mod hooks;
 mod managed;
+mod operate;
 mod privileges;
 mod reload;
 mod remembered;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         .chain(takeover::trials())
         .chain(answers::trials())
         .chain(balancer::trials())
+        .chain(operate::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
         .chain(remembered::trials())

@@ -1,9 +1,11 @@
 //! A daemon that is killed, that freezes, or that cannot start.
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use serde_json::Value;
 use vip_lab::process::{Log, Process};
 use vip_lab::time::until;
 
@@ -18,6 +20,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "a_frozen_daemon_is_ended_by_the_watchdog_and_another_one_leads",
             frozen,
+        ),
+        trial(
+            "a_daemon_that_aborts_is_started_again_but_not_at_once",
+            aborted,
         ),
         trial(
             "a_daemon_that_cannot_start_is_tried_again_now_and_then",
@@ -71,18 +77,19 @@ fn killed(site: &Site) -> Outcome {
 }
 
 /// Returns how long it took from what systemd says of one process's end to the next one's lock.
-fn took(site: &Site, round: usize) -> Result<Duration, Box<dyn std::error::Error>> {
-    let at = |text: &str, count| -> Result<u64, Box<dyn std::error::Error>> {
-        let entry = site.wait_for_entry(UNIT, text, count)?;
-        let at = entry["__MONOTONIC_TIMESTAMP"].as_str().ok_or("no time")?;
-        Ok(at.parse()?)
-    };
-    let ended = at("Main process exited, code=killed", round)?;
-    let leads = at("*** LOCK ACQUIRED ***", round + 1)?;
-    Ok(Duration::from_micros(leads.saturating_sub(ended)))
+fn took(site: &Site, round: usize) -> Result<Duration, Box<dyn Error>> {
+    let ended = site.wait_for_entry(UNIT, "Main process exited, code=killed", round)?;
+    let leads = site.wait_for_entry(UNIT, "*** LOCK ACQUIRED ***", round + 1)?;
+    Ok(moment(&leads)?.saturating_sub(moment(&ended)?))
 }
 
-fn address_events(site: &Site) -> Result<(Log, Process), Box<dyn std::error::Error>> {
+/// Returns when an entry of the journal was written, since boot.
+fn moment(entry: &Value) -> Result<Duration, Box<dyn Error>> {
+    let at = entry["__MONOTONIC_TIMESTAMP"].as_str().ok_or("no time")?;
+    Ok(Duration::from_micros(at.parse()?))
+}
+
+fn address_events(site: &Site) -> Result<(Log, Process), Box<dyn Error>> {
     let log = Log::default();
     let mut command = site.machine().network().command("ip");
     command.args(["-o", "monitor", "address"]);
@@ -93,7 +100,7 @@ fn address_events(site: &Site) -> Result<(Log, Process), Box<dyn std::error::Err
 }
 
 fn frozen(site: &Site) -> Outcome {
-    site.drop_in(UNIT, "[Service]\nWatchdogSec=3s\n")?;
+    hear_the_pause(site, "WatchdogSec=3s\n")?;
     site.systemctl(&["start", UNIT])?;
     site.wait_for_status(UNIT, "leader of")?;
     // As long as it turns it lives, for longer than the watchdog waits.
@@ -108,7 +115,47 @@ fn frozen(site: &Site) -> Outcome {
     site.wait_for_entry(UNIT, "*** LOCK ACQUIRED ***", 2)?;
     site.wait_for_status(UNIT, "leader of")?;
     assert_eq!(site.property(UNIT, "NRestarts")?, "1");
+    assert_eq!(pauses(site)?, 0, "it was to be at once");
     Ok(())
+}
+
+fn aborted(site: &Site) -> Outcome {
+    hear_the_pause(site, "")?;
+    site.systemctl(&["start", UNIT])?;
+    site.wait_for_status(UNIT, "leader of")?;
+    // As somebody else would end it, for comparison.
+    site.systemctl(&["kill", "--signal=SIGKILL", UNIT])?;
+    site.wait_for_entry(UNIT, "*** LOCK ACQUIRED ***", 2)?;
+    assert_eq!(pauses(site)?, 0, "after a SIGKILL");
+
+    // As a panic ends it.
+    site.systemctl(&["kill", "--signal=SIGABRT", UNIT])?;
+    site.wait_for_entry(UNIT, "*** LOCK ACQUIRED ***", 3)?;
+    assert_eq!(pauses(site)?, 1, "after an abort");
+    let ended = moment(&site.wait_for_entry(UNIT, "Main process exited", 2)?)?;
+    let again = moment(&site.wait_for_entry(UNIT, "Scheduled restart job", 2)?)?;
+    let apart = again.saturating_sub(ended);
+    assert!(apart >= Duration::from_secs(2), "again after {apart:?}");
+    assert_eq!(site.property(UNIT, "NRestarts")?, "2");
+    Ok(())
+}
+
+/// Has the unit say when it pauses before the next start, and adds `more` to it.
+fn hear_the_pause(site: &Site, more: &str) -> Outcome {
+    const SLEEP: &str = "/opt/witness/sleep";
+    site.write(
+        SLEEP,
+        "#!/bin/sh\necho \"pauses for $1\"\nexec /bin/sleep \"$1\"\n",
+    )?;
+    site.run(&["chmod", "755", SLEEP])?;
+    let path = "Environment=PATH=/opt/witness:/usr/bin:/bin";
+    site.drop_in(UNIT, &format!("[Service]\n{path}\n{more}"))
+}
+
+fn pauses(site: &Site) -> Result<usize, Box<dyn Error>> {
+    let entries = site.journal(UNIT)?;
+    let said = entries.iter().map(message);
+    Ok(said.filter(|said| said.starts_with("pauses for")).count())
 }
 
 fn refused(site: &Site) -> Outcome {
@@ -129,18 +176,13 @@ fn refused(site: &Site) -> Outcome {
         if number >= 3 { Ok(()) } else { Err(tries) }
     })?;
     let entries = site.journal(UNIT)?;
-    let at = |entry: &serde_json::Value| {
-        entry["__MONOTONIC_TIMESTAMP"]
-            .as_str()
-            .and_then(|at| at.parse::<u64>().ok())
-    };
-    let ends: Vec<u64> = entries
+    let ends = entries
         .iter()
         .filter(|entry| message(entry).contains("Main process exited"))
-        .filter_map(at)
-        .collect();
+        .map(moment)
+        .collect::<Result<Vec<_>, _>>()?;
     for pair in ends.windows(2) {
-        let apart = Duration::from_micros(pair[1] - pair[0]);
+        let apart = pair[1].saturating_sub(pair[0]);
         assert!(
             apart >= Duration::from_secs(2),
             "tried again after {apart:?}"

@@ -45,15 +45,18 @@ thread_local! {
 pub(crate) fn answers(input: &[u8]) -> Vec<Vec<u8>> {
     let mut answers = Vec::new();
     let mut rest = input;
-    while let Some(at) = rest
-        .windows(BETWEEN.len())
-        .position(|window| window == BETWEEN)
-    {
-        answers.push(answer(&rest[..at]));
-        rest = &rest[at + BETWEEN.len()..];
+    while let Some((first, others)) = cut(rest) {
+        answers.push(answer(first));
+        rest = others;
     }
     answers.push(answer(rest));
     answers
+}
+
+/// Cuts at the first line `--`, if there is one.
+pub(crate) fn cut(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = find(input, BETWEEN)?;
+    Some((&input[..at], &input[at + BETWEEN.len()..]))
 }
 
 fn answer(written: &[u8]) -> Vec<u8> {

@@ -21,7 +21,7 @@ use crate::election::call::{Entry, SessionId};
 use crate::election::candidate::{Candidate, Contact, GroupRead, Request, Secret};
 
 /// More hosts than this do not share one address; those that come later by name are left out.
-const MAX_CANDIDATES: usize = 64;
+pub(crate) const MAX_CANDIDATES: usize = 64;
 
 /// What a candidate writes is a third of this.
 const MAX_ENTRY: usize = 1024;
@@ -103,6 +103,11 @@ pub(crate) fn read(trigger_key: &str, read: PrefixRead) -> (GroupRead, Vec<Strin
     (group, ignored)
 }
 
+/// Tells whether a host may call itself so.
+pub(crate) fn is_trigger_value(text: &str) -> bool {
+    !text.contains('/') && is_name(text, MAX_VALUE)
+}
+
 const CANDIDATES: &str = "candidates/";
 const DRAIN: &str = "drain/";
 const SWITCHOVER: &str = "switchover";
@@ -135,10 +140,11 @@ fn candidate(value: &str, session: SessionId, entry: &Entry) -> Result<Candidate
 }
 
 fn trigger_value(text: &str) -> Result<&str, String> {
-    if text.contains('/') || !is_name(text, MAX_VALUE) {
-        return Err("no trigger value".to_owned());
+    if is_trigger_value(text) {
+        Ok(text)
+    } else {
+        Err("no trigger value".to_owned())
     }
-    Ok(text)
 }
 
 fn request(entry: &Entry) -> Result<Request, String> {

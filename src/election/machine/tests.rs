@@ -13,8 +13,14 @@ use std::time::Duration;
 
 use self::bench::Bench;
 use super::*;
-use crate::election::call::{Entry, FailureKind, KeyRead, LOCK_FLAG, SessionId};
+use crate::election::call::{Call, Entry, FailureKind, KeyRead, LOCK_FLAG, SessionId};
+use crate::election::candidate::Contact;
+use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
+use crate::election::note::Note;
+use crate::election::peer::Datagram;
+use crate::election::status::{Ending, Feature};
+use crate::election::target::{Blocker, VipReport, VipTarget};
 
 const D: Duration = Duration::from_secs(3);
 const T: Duration = Duration::from_secs(10);

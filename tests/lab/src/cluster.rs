@@ -5,6 +5,7 @@ mod agent;
 mod faults;
 mod health;
 mod host;
+mod order;
 mod pki;
 mod place;
 mod proxy;
@@ -17,6 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::order::Order;
 use crate::netns::{self, Namespace, Switch};
 use crate::time::{Timeout, until};
 use crate::witness::measure::{self, Span};
@@ -26,6 +28,7 @@ pub use agent::{Agent, Key, Session};
 pub use faults::Fault;
 pub use health::LOCAL_URL;
 pub use host::Host;
+pub use order::ORDERS;
 pub use proxy::{Proxy, Trouble};
 pub use setup::{Program, Setup, VIP};
 pub use unit::Unit;
@@ -117,6 +120,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Cluster {
     // In the order in which they end: programs, witnesses, network.
+    orders: Vec<Order>,
     hosts: Vec<Host>,
     addresses: Addresses,
     probe: Probe,

@@ -123,6 +123,9 @@ fn report(screen: Screen, outcome: &Outcome) {
     for (kind, reason) in &outcome.impossible {
         screen.bad(&format!("{kind}: {reason}"));
     }
+    for said in &outcome.refused {
+        screen.plain(&format!("an operator was told: {said}"));
+    }
     let figures = format!(
         "outage {}, overlap {}, well after {:.1} s",
         milliseconds(outcome.outage),
@@ -131,10 +134,12 @@ fn report(screen: Screen, outcome: &Outcome) {
     );
     match &outcome.settled {
         Ok(leader) if outcome.is_good() => screen.good(&format!("{leader} leads; {figures}")),
-        Ok(leader) if outcome.overlap.is_zero() => screen.bad(&format!(
-            "{leader} leads; {figures}; the outage may be {} at most",
-            milliseconds(outcome.limit)
-        )),
+        Ok(leader) if outcome.overlap.is_zero() && outcome.outage > outcome.limit => {
+            screen.bad(&format!(
+                "{leader} leads; {figures}; the outage may be {} at most",
+                milliseconds(outcome.limit)
+            ))
+        }
         Ok(leader) => screen.bad(&format!("{leader} leads; {figures}")),
         Err(trouble) => screen.bad(&format!("{trouble}; {figures}")),
     }

@@ -60,6 +60,12 @@ pub enum Deed {
     Elect,
     /// Ask for a host to lead that there is not.
     ElectNobody,
+    /// Have an operator's command ask for the host to lead.
+    SwitchOver,
+    /// Have an operator's command drain the host.
+    Drain,
+    /// Have an operator's command end that.
+    Resume,
     /// Delete the host's entry among the candidates.
     DeleteCandidate,
     /// Put the node into maintenance.

@@ -73,6 +73,10 @@ pub enum Kind {
     Switchover,
     /// An operator asks for a host to lead that there is not.
     SwitchoverToNobody,
+    /// An operator asks for one of the others to lead, by the command, which waits for it.
+    SwitchoverByCommand,
+    /// An operator drains a host, and resumes it, by the commands.
+    Drain,
     /// An operator deletes the entry of a candidate.
     CandidateDeleted,
     /// The node is in maintenance for a while.
@@ -114,7 +118,7 @@ pub(super) enum Part {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::KillSupervised,
         Self::Kill,
         Self::FreezePastLease,
@@ -149,6 +153,8 @@ impl Kind {
         Self::LocalHealth,
         Self::Switchover,
         Self::SwitchoverToNobody,
+        Self::SwitchoverByCommand,
+        Self::Drain,
         Self::CandidateDeleted,
         Self::Maintenance,
         Self::ServiceForgotten,
@@ -179,6 +185,7 @@ impl Kind {
             | Self::SessionDestroyedFrozen
             | Self::HeartbeatsOfLeader => Victim::Leader,
             Self::Switchover
+            | Self::SwitchoverByCommand
             | Self::CandidateDeleted
             | Self::HeartbeatsOneWay
             | Self::HeartbeatsBothWays => Victim::Other,
@@ -211,6 +218,7 @@ impl Kind {
             | Self::SessionDestroyed
             | Self::LocalHealth
             | Self::SwitchoverToNobody
+            | Self::Drain
             | Self::Maintenance
             | Self::ServiceForgotten => Victim::Anybody,
         }
@@ -260,6 +268,8 @@ impl Kind {
             | Self::SessionDestroyed
             | Self::Switchover
             | Self::SwitchoverToNobody
+            | Self::SwitchoverByCommand
+            | Self::Drain
             | Self::CandidateDeleted => &[Part::Lock, Part::Agent, Part::Cable],
             Self::SessionDestroyedUnheard | Self::KeyDeletedUnheard => {
                 &[Part::Lock, Part::Agent, Part::Cable, Part::Way]
@@ -306,6 +316,8 @@ impl fmt::Display for Kind {
             Self::LocalHealth => "local health fails",
             Self::Switchover => "switchover",
             Self::SwitchoverToNobody => "switchover to nobody",
+            Self::SwitchoverByCommand => "switchover by command",
+            Self::Drain => "drain and resume",
             Self::CandidateDeleted => "candidate deleted",
             Self::Maintenance => "node maintenance",
             Self::ServiceForgotten => "liveness service forgotten",

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub faults: Vec<(Kind, String)>,
     /// Why a fault could not be done.
     pub impossible: Vec<(Kind, String)>,
+    /// What the commands of operators said that did not get what they asked for.
+    pub refused: Vec<String>,
     /// The longest time without an answer, until all was well again.
     pub outage: Duration,
     /// How long it may be: the sum of what its faults may cost.
@@ -36,10 +38,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Returns whether never two hosts had the address, somebody answered in time, and all was well in
-    /// the end.
+    /// Returns whether never two hosts had the address, somebody answered in time, all was well in the
+    /// end, and operators got what they asked for where nothing else went wrong.
     pub fn is_good(&self) -> bool {
-        self.overlap.is_zero() && self.outage <= self.limit && self.settled.is_ok()
+        let followed = self.refused.is_empty() || self.faults.len() > 1;
+        self.overlap.is_zero() && self.outage <= self.limit && self.settled.is_ok() && followed
     }
 }
 
@@ -64,6 +67,7 @@ pub fn run(
     tell(&named, &leader);
     let start = Instant::now();
     let impossible = carry_out(cluster, &timetable(faults), &named, &leader, start)?;
+    let refused = cluster.finish_orders()?;
     let settled = recover(cluster);
     let window = start..Instant::now();
     let (outage, overlap) = (cluster.outage(window.clone()), cluster.overlap(window)?);
@@ -71,6 +75,7 @@ pub fn run(
     Ok(Outcome {
         faults: named,
         impossible,
+        refused,
         outage,
         limit: faults.iter().map(|fault| fault.kind.limit()).sum(),
         overlap,
@@ -154,6 +159,9 @@ fn act(cluster: &mut Cluster, deed: Deed, host: &str, leader: &str) -> Result<()
         Deed::HealLocalHealth => cluster.heal_local_health(host),
         Deed::Elect => cluster.switch_over(host),
         Deed::ElectNobody => cluster.switch_over("nobody"),
+        Deed::SwitchOver => cluster.order(host, &["switchover", "--to", host]),
+        Deed::Drain => cluster.order(host, &["drain", host]),
+        Deed::Resume => cluster.order(host, &["resume", host]),
         Deed::DeleteCandidate => cluster.delete_candidate(host),
         Deed::Maintain => cluster.begin_maintenance(host),
         Deed::Release => cluster.end_maintenance(host),

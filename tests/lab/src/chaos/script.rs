@@ -94,6 +94,8 @@ impl Kind {
             Self::LocalHealth => vec![(0, Deed::FailLocalHealth), (4_000, Deed::HealLocalHealth)],
             Self::Switchover => vec![(0, Deed::Elect), (3_000, Deed::Wait)],
             Self::SwitchoverToNobody => vec![(0, Deed::ElectNobody), (3_000, Deed::Wait)],
+            Self::SwitchoverByCommand => vec![(0, Deed::SwitchOver), (3_000, Deed::Wait)],
+            Self::Drain => vec![(0, Deed::Drain), (4_000, Deed::Resume)],
             Self::CandidateDeleted => vec![(0, Deed::DeleteCandidate), (3_000, Deed::Wait)],
             Self::Maintenance => vec![(0, Deed::Maintain), (4_000, Deed::Release)],
             Self::ServiceForgotten => vec![(0, Deed::ForgetService), (3_000, Deed::Wait)],
@@ -118,6 +120,8 @@ impl Kind {
             | Self::LocalHealth
             | Self::Switchover
             | Self::SwitchoverToNobody
+            | Self::SwitchoverByCommand
+            | Self::Drain
             | Self::CandidateDeleted
             | Self::Maintenance
             | Self::HeartbeatsOneWay

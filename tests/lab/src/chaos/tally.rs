@@ -111,6 +111,7 @@ mod tests {
                 .map(|kind| (*kind, "web1".to_owned()))
                 .collect(),
             impossible: Vec::new(),
+            refused: Vec::new(),
             outage: Duration::from_millis(outage),
             overlap: Duration::from_millis(overlap),
             limit: Duration::MAX,

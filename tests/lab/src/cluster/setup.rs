@@ -233,6 +233,7 @@ impl Setup {
             host.consul().start()?;
         }
         let cluster = Cluster {
+            orders: Vec::new(),
             hosts,
             addresses,
             probe,

@@ -125,6 +125,21 @@ impl Unit {
         ended.ok_or_else(|| self.not_running())
     }
 
+    /// Runs its program once, beside it, with other arguments; what that says goes into `log`, and to the
+    /// end of `file` in the host's directory.
+    pub(super) fn run_aside<'a>(
+        &self,
+        arguments: impl IntoIterator<Item = &'a str>,
+        log: &Log,
+        file: &str,
+    ) -> Result<Process, Error> {
+        let place = &self.0.place;
+        let program = self.0.program.as_ref().ok_or_else(|| self.not_running())?;
+        let program = Program::new(&program.path).args(arguments);
+        let started = Process::start(program.command(place), log, &place.directory().join(file));
+        started.map_err(|cause| self.0.does_not_start(&program, cause))
+    }
+
     /// Kills it, for good, whatever it is doing.
     pub(super) fn annihilate(&self) {
         let mut state = self.0.lock();
@@ -141,6 +156,14 @@ impl Unit {
 }
 
 impl Inner {
+    fn does_not_start(&self, program: &Program, cause: io::Error) -> Error {
+        Error::Start {
+            program: program.path.display().to_string(),
+            host: self.place.namespace().name().to_owned(),
+            cause,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,11 +177,7 @@ impl Inner {
         {
             return Ok(());
         }
-        let fail = |cause| Error::Start {
-            program: program.path.display().to_string(),
-            host: self.place.namespace().name().to_owned(),
-            cause,
-        };
+        let fail = |cause| self.does_not_start(program, cause);
         let command = program.command(&self.place);
         let file = format!("{}.log", self.name.trim_start_matches("the "));
         let process =

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vip_lab::cluster::Cluster;
+use vip_lab::cluster::{Cluster, ORDERS};
 use vip_lab::time::since_start;
 
 /// Copies every log to `target/chaos-SEED`, with the witnesses' record of the address; returns that
@@ -15,8 +15,12 @@ pub(super) fn keep(cluster: &Cluster, seed: u64) -> io::Result<PathBuf> {
     for host in cluster.hosts() {
         let kept = directory.join(host.name());
         std::fs::create_dir_all(&kept)?;
-        for file in ["daemon.log", "consul.log"] {
-            std::fs::copy(host.directory().join(file), kept.join(file))?;
+        for file in ["daemon.log", "consul.log", ORDERS] {
+            let log = host.directory().join(file);
+            // Not every host has had orders.
+            if log.exists() {
+                std::fs::copy(log, kept.join(file))?;
+            }
         }
     }
     std::fs::write(directory.join("addresses.log"), addresses(cluster))?;
