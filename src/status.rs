@@ -11,7 +11,6 @@ mod metrics;
 pub mod routes;
 pub mod serve;
 pub mod snapshot;
-pub mod time;
 mod why;
 
 use std::collections::BTreeMap;

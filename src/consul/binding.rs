@@ -1,6 +1,5 @@
 //! Driver: carries out what the election of one group asks of Consul.
 
-mod calendar;
 pub(crate) mod group;
 mod liveness;
 mod lock;
@@ -9,7 +8,6 @@ mod membership;
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub(crate) use self::calendar::rfc3339;
 use self::liveness::Liveness;
 pub(crate) use self::liveness::NAME as LIVENESS_SERVICE;
 use crate::consul::blocking;

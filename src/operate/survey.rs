@@ -108,16 +108,6 @@ struct Part {
     drained: bool,
 }
 
-impl Part {
-    /// A tenure begins after its session: where the service says otherwise, it has not told the catalog of
-    /// this tenure.
-    fn led_since(&self) -> Option<String> {
-        let since = self.leads_since.as_ref()?;
-        let told = self.since.as_ref().is_none_or(|joined| joined <= since);
-        told.then(|| since.clone())
-    }
-}
-
 fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     for session in seen.sessions.iter().flatten() {
@@ -194,7 +184,7 @@ fn view(
     let told = daemon.filter(|daemon| (daemon.role == Own::Leader) == leads);
     let since = match told {
         Some(daemon) => Some(daemon.since.clone()),
-        None if leads => part.led_since(),
+        None if leads => part.leads_since.clone(),
         None => part.since.clone(),
     };
     HostView {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::calendar::rfc3339;
 use crate::config::Vip;
 use crate::consul::service::Word;
 use crate::election::call::{Answer, Failure, SessionId};
@@ -18,7 +19,6 @@ use crate::election::target::VipReport;
 use crate::election::time::Timestamp;
 use crate::status::change::{self, Change};
 use crate::status::counters::{Counters, Deeds, HookRuns, Timed, error_name};
-use crate::status::time::rfc3339;
 use crate::status::why::Why;
 use crate::status::{Address, GroupReport, Role, TRANSITIONS};
 

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::Terms;
-use super::calendar::rfc3339;
+use crate::calendar::rfc3339;
 use crate::consul::client::{Client, Deadline};
 use crate::consul::error;
 use crate::consul::service::{LEADER, NewService, Word};
