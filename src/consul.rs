@@ -29,7 +29,7 @@ pub mod txn;
 mod way;
 
 pub use binding::{Binding, Terms, WATCH_TIMEOUT};
-pub(crate) use binding::{LIVENESS_SERVICE, group as below, rfc3339};
+pub(crate) use binding::{LIVENESS_SERVICE, group as below};
 pub use client::Client;
 pub use endpoint::BuildError;
 pub use way::Way;

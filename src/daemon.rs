@@ -145,6 +145,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             answers.open(&directory, group.name());
         }
         let told = answers.of(config, group, terms(config));
+        let seen = told.subscribe();
         hooking.spawn(hooks::tell(told_to.clone(), told.subscribe()));
         let member = Member {
             group: group.clone(),
@@ -164,7 +165,8 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
                     contact,
                     liveness_ttl: config.liveness_ttl,
                 },
-            ),
+            )
+            .saying(move || seen.borrow().word()),
             memory: match &lock {
                 Some(_) => Some(session_file(config, group, &directory)?),
                 None => None,

@@ -9,6 +9,7 @@ mod output;
 pub mod standing;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,6 +21,7 @@ use self::standing::{Follower, Role, Standing};
 use crate::command::{Running, judge};
 use crate::config::Hooks;
 use crate::config::duration::Go;
+use crate::status::counters::HookRuns;
 use crate::status::snapshot::Snapshot;
 
 /// For how long a fault must have lasted: one request that fails is none.
@@ -35,6 +37,8 @@ pub struct About {
     pub group: String,
     /// The virtual IP that is held here.
     pub address: Option<IpAddr>,
+    /// Where what came of them is counted.
+    pub runs: Arc<HookRuns>,
 }
 
 /// Tells how a group's driver says that this host stands, until it is gone.
@@ -45,6 +49,7 @@ pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snap
         About {
             group: about.group.clone(),
             address: about.vip.as_ref().map(|vip| vip.address),
+            runs: Arc::clone(&about.hooks),
         }
     };
     let following = async move {
@@ -93,7 +98,9 @@ pub async fn run(
         if let Some(command) = command {
             let hook = next.role.hook();
             let started = Instant::now();
-            match run_one(&about, &next, &command, limit).await {
+            let ended = run_one(&about, &next, &command, limit).await;
+            about.runs.count(next.role, ended.is_ok());
+            match ended {
                 Ok(()) => {
                     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     info!(

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+pub mod calendar;
 pub mod cli;
 mod command;
 pub mod config;

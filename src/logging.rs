@@ -19,8 +19,8 @@ use tracing_subscriber::{Layer, fmt};
 use self::journald::Journald;
 pub use self::repeats::Repeats;
 use self::standard::Standard;
+use crate::calendar::rfc3339;
 use crate::config::{Log, LogFormat};
-use crate::status::time::rfc3339;
 
 /// The target of warnings that are the word of a change. However often one is repeated, it is written.
 pub(crate) const TRANSITION: &str = "vip_elector::transition";

@@ -33,7 +33,7 @@ use crate::runtime::RuntimeDirectory;
 /// Between two looks, where nothing else says when to look again.
 const PACE: Duration = Duration::from_millis(200);
 
-/// Between two looks of `--watch`.
+/// Between two looks of `--watch`; while a lock-delay is waited out, it is [`PACE`].
 const WATCH_PACE: Duration = Duration::from_secs(1);
 
 /// What to do.
@@ -120,7 +120,7 @@ pub fn run(config: &Config, order: &Order, place: &Place<'_>) -> Result<bool, Er
     let operator = Operator {
         looker: Looker {
             client: Client::new(&config.access)?,
-            directory: RuntimeDirectory::of(variable.as_deref()),
+            directories: RuntimeDirectory::all(variable.as_deref()),
             check_id: config.session.check_id.clone(),
         },
         groups: &config.groups,
@@ -162,13 +162,14 @@ impl Operator<'_> {
         let mut shown = String::new();
         loop {
             let survey = self.survey().await;
-            let (text, led) = match survey {
+            let (text, led, pace) = match survey {
                 Ok(survey) => (
                     self.written(&survey, json, watch),
                     survey.groups.iter().all(leads),
+                    pace(&survey),
                 ),
                 // Whoever watches wants to see the end of it.
-                Err(failure) if watch => (format!("{}\n", failure.message), false),
+                Err(failure) if watch => (format!("{}\n", failure.message), false, WATCH_PACE),
                 Err(failure) => return Err(failure.into()),
             };
             if !watch {
@@ -180,7 +181,7 @@ impl Operator<'_> {
                 shown = text;
             }
             tokio::select! {
-                () = tokio::time::sleep(WATCH_PACE) => {}
+                () = tokio::time::sleep(pace) => {}
                 () = self.interrupted() => return Ok(led),
             }
         }
@@ -229,6 +230,12 @@ impl Operator<'_> {
 
 fn leads(view: &GroupView) -> bool {
     view.leader.is_some()
+}
+
+fn pace(survey: &Survey) -> Duration {
+    let mut daemons = survey.groups.iter().flat_map(|group| &group.daemon);
+    let waits = daemons.any(|daemon| daemon.lock_delay_left_ms.is_some());
+    if waits { PACE } else { WATCH_PACE }
 }
 
 fn write(text: &str) -> Result<(), Error> {

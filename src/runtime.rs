@@ -22,6 +22,15 @@ const MAX_NAME: usize = 70;
 /// The bytes of a Unix socket's path: `sun_path` in unix(7), and a NUL at its end.
 const MAX_SOCKET: usize = 107;
 
+/// Where systemd makes the runtime directories of services.
+const RUN: &str = "/run";
+
+/// What the runtime directories of this program's units are called, or begin with.
+const NAME: &str = "vip-elector";
+
+/// No host has more instances of the template.
+const MAX_INSTANCES: usize = 256;
+
 /// More than any record of ours has.
 const MAX_RECORD: u64 = 64 * 1024;
 
@@ -35,11 +44,31 @@ impl RuntimeDirectory {
     /// Takes the first of `$RUNTIME_DIRECTORY`, or the default where that says nothing. Touches
     /// nothing.
     pub fn of(variable: Option<&str>) -> Self {
-        let path = variable
-            .and_then(|directories| directories.split(':').next())
-            .filter(|directory| !directory.is_empty())
-            .unwrap_or("/run/vip-elector");
-        Self { path: path.into() }
+        Self {
+            path: named(variable).unwrap_or_else(|| Path::new(RUN).join(NAME)),
+        }
+    }
+
+    /// Finds those that a daemon on this host may have: the first of `$RUNTIME_DIRECTORY`, or else the default and those of
+    /// the template's instances.
+    pub fn all(variable: Option<&str>) -> Vec<Self> {
+        match named(variable) {
+            Some(path) => vec![Self { path }],
+            None => Self::below(Path::new(RUN)),
+        }
+    }
+
+    fn below(run: &Path) -> Vec<Self> {
+        let instance = format!("{NAME}@");
+        let entries = fs::read_dir(run).into_iter().flatten().flatten();
+        let mut instances: Vec<PathBuf> = entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&instance))
+            .take(MAX_INSTANCES)
+            .map(|entry| entry.path())
+            .collect();
+        instances.sort();
+        let paths = std::iter::once(run.join(NAME)).chain(instances);
+        paths.map(|path| Self { path }).collect()
     }
 
     /// Returns where it is.
@@ -92,6 +121,13 @@ impl RuntimeDirectory {
             .mode(0o755)
             .create(place)
     }
+}
+
+fn named(variable: Option<&str>) -> Option<PathBuf> {
+    variable
+        .and_then(|directories| directories.split(':').next())
+        .filter(|directory| !directory.is_empty())
+        .map(PathBuf::from)
 }
 
 /// FNV-1a: the same in every version of this program.
@@ -172,6 +208,26 @@ mod tests {
                 Path::new("/run/vip-elector/key.lock")
             );
         }
+    }
+
+    #[test]
+    fn a_daemon_is_looked_for_in_the_directories_of_all_units() {
+        let run = tempfile::tempdir().unwrap();
+        for name in [
+            "vip-elector@web",
+            "vip-elector@a b",
+            "vip-elector-lab",
+            "consul",
+        ] {
+            fs::create_dir(run.path().join(name)).unwrap();
+        }
+        let found = RuntimeDirectory::below(run.path());
+        let found: Vec<_> = found.iter().map(|one| one.path.as_path()).collect();
+        let expected = ["vip-elector", "vip-elector@a b", "vip-elector@web"];
+        assert_eq!(found, expected.map(|name| run.path().join(name)));
+        let named = RuntimeDirectory::all(Some("/run/first:/run/second"));
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0].path, Path::new("/run/first"));
     }
 
     #[test]

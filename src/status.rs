@@ -11,7 +11,7 @@ mod metrics;
 pub mod routes;
 pub mod serve;
 pub mod snapshot;
-pub mod time;
+mod why;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +50,12 @@ pub struct GroupReport {
     pub since: String,
     /// Why this host does not lead, as a sentence; `None` exactly while it does.
     pub why: Option<String>,
+    /// Since when that is so, be it in other words; `None` where nothing is wrong, and merely another host leads.
+    #[serde(default)]
+    pub why_since: Option<String>,
+    /// How much longer this host lets a lost leader's lock-delay pass before it asks for the lock.
+    #[serde(default)]
+    pub lock_delay_left_ms: Option<u64>,
     /// Who leads, by trigger value, as far as this host has seen.
     pub leader: Option<String>,
     /// The Consul session that this host lives by.

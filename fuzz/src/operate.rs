@@ -44,7 +44,7 @@ fn look(agent: &Agent, daemon: &[u8]) {
     let looker = Looker {
         client: agent.client(),
         // No daemon has its socket there.
-        directory: RuntimeDirectory::of(Some("/nowhere")),
+        directories: vec![RuntimeDirectory::of(Some("/nowhere"))],
         check_id: Some(CHECK.to_owned()),
     };
     let group = Group {

@@ -71,6 +71,7 @@ fn view() -> View {
             terms: Terms::companion(Duration::from_secs(1), Duration::from_secs(10)),
             vip: None,
             deeds: Arc::default(),
+            hooks: Arc::default(),
         };
         Snapshot::new(about, SystemTime::UNIX_EPOCH, Timestamp::ZERO)
     };

@@ -42,7 +42,10 @@ pub struct Problems(pub Vec<Problem>);
 )]
 pub enum Fault {
     // Files.
-    #[error("is not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml")]
+    #[error(
+        "is not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml (where there is \
+         none, status, switchover, drain and resume take --trigger-key=KEY instead)"
+    )]
     NoFile,
     #[error("cannot be read; it must exist and be readable by this user")]
     Unreadable(#[source] io::Error),

@@ -1,6 +1,5 @@
 //! Driver: carries out what the election of one group asks of Consul.
 
-mod calendar;
 pub(crate) mod group;
 mod liveness;
 mod lock;
@@ -9,12 +8,12 @@ mod membership;
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub(crate) use self::calendar::rfc3339;
 use self::liveness::Liveness;
 pub(crate) use self::liveness::NAME as LIVENESS_SERVICE;
 use crate::consul::blocking;
-use crate::consul::client::Client;
+use crate::consul::client::{Client, Deadline};
 use crate::consul::kv::Consistency;
+use crate::consul::service::Word;
 use crate::consul::txn::Op;
 use crate::election::call::{Answer, Call, Failure, FailureKind};
 use crate::election::candidate::Contact;
@@ -72,6 +71,16 @@ impl Binding {
         }
     }
 
+    /// Has the liveness check's service say why this host would not lead: each time that the check is passed, it is
+    /// looked whether there is another reason.
+    #[must_use]
+    pub fn saying(mut self, word: impl Fn() -> Option<Word> + Send + Sync + 'static) -> Self {
+        if let Some(liveness) = &mut self.liveness {
+            liveness.saying(Box::new(word));
+        }
+        self
+    }
+
     /// Carries out one call, in `timeout`, connecting and all.
     ///
     /// Cancel safe in that nothing is left behind here; what had been sent may still take effect.
@@ -80,10 +89,15 @@ impl Binding {
     /// As [`Failure`] says. To an operation on a key that is no longer ours, [`FailureKind::Changed`].
     pub async fn call(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
         match call {
-            Call::CreateSession { name, liveness } => self
-                .create(&name, liveness, timeout)
-                .await
-                .map(Answer::Created),
+            Call::CreateSession { name, liveness } => {
+                let deadline = Deadline::within(timeout);
+                let created = self.create(&name, liveness, timeout).await;
+                if let (Err(_), Some(liveness)) = (&created, &self.liveness) {
+                    // No session, and so nothing that passes the check.
+                    liveness.tell(deadline).await;
+                }
+                created.map(Answer::Created)
+            }
             Call::FindSession { name, id } => {
                 let found = self.find(&name, id.as_ref(), timeout).await;
                 found.map(Answer::Found)

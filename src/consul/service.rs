@@ -7,12 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::consul::agent::CheckState;
 use crate::consul::client::{Client, Deadline};
+use crate::consul::error::{self, shorten};
+use crate::consul::name;
 use crate::consul::request::{Operation, Request};
-use crate::consul::{error, name};
 use crate::election::call::Failure;
 
 /// The tag of the service of a host that leads.
 pub(super) const LEADER: &str = "leader";
+
+/// The bytes of a value in a service's `Meta`
+/// (<https://developer.hashicorp.com/consul/api-docs/agent/service#meta>).
+const MAX_META: usize = 512;
 
 /// A service without address or port, with one check, which its owner passes again and again
 /// (<https://developer.hashicorp.com/consul/api-docs/agent/service>).
@@ -28,12 +33,23 @@ pub struct NewService<'a> {
     pub check: &'a str,
     /// Since when it has been so tagged.
     pub since: &'a str,
+    /// What its owner says of itself.
+    pub word: Option<&'a Word>,
     /// For whoever looks at the check.
     pub notes: &'a str,
     /// How long after it was passed last the check goes critical.
     pub ttl: Duration,
     /// How long after that the service goes; Consul takes a minute or more.
     pub abandoned_after: Duration,
+}
+
+/// Why a host would not lead, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// As a line; what is too long for Consul is cut off when it is written.
+    pub why: String,
+    /// Since when that is so, be it in other words: RFC 3339.
+    pub since: String,
 }
 
 /// A service as the catalog knows it.
@@ -47,6 +63,8 @@ pub struct Instance {
     pub leads: bool,
     /// Since when it has been so tagged, as its owner says.
     pub since: Option<String>,
+    /// What its owner says of itself; an empty one, nothing.
+    pub word: Option<Word>,
     /// Whether its own check is not critical.
     pub alive: bool,
 }
@@ -139,14 +157,16 @@ impl WireInstance {
     fn instance(self) -> Result<Instance, String> {
         let check = format!("service:{}", self.service.id);
         let critical = |one: &WireState| one.id == check && one.status == CheckState::Critical;
+        let mut meta = self.service.meta.unwrap_or_default();
+        let mut said = |name: &str| meta.remove(name).filter(|text| !text.is_empty());
         Ok(Instance {
             alive: !self.checks.iter().any(critical),
             leads: self.service.tags.iter().flatten().any(|tag| tag == LEADER),
-            since: self
-                .service
-                .meta
-                .and_then(|mut meta| meta.remove("since"))
-                .filter(|since| !since.is_empty()),
+            since: said("since"),
+            word: said("why").map(|why| Word {
+                why,
+                since: said("why-since").unwrap_or_default(),
+            }),
             node: name::node(self.node.node)?,
             id: self.service.id,
         })
@@ -158,7 +178,11 @@ fn body(new: NewService<'_>) -> serde_json::Result<Vec<u8>> {
         id: new.id,
         name: new.name,
         tags: [new.tag],
-        meta: WireMeta { since: new.since },
+        meta: WireMeta {
+            since: new.since,
+            why: new.word.map(|word| fitting(&word.why)),
+            why_since: new.word.map(|word| word.since.as_str()),
+        },
         check: WireCheck {
             id: new.check,
             name: new.name,
@@ -173,6 +197,14 @@ fn body(new: NewService<'_>) -> serde_json::Result<Vec<u8>> {
     })
 }
 
+fn fitting(text: &str) -> String {
+    let mut line = shorten(text.as_bytes());
+    while line.len() > MAX_META {
+        line.pop();
+    }
+    line
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WireService<'a> {
@@ -185,8 +217,13 @@ struct WireService<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct WireMeta<'a> {
     since: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_since: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -255,6 +292,7 @@ mod tests {
             node: "n1".to_owned(),
             leads: true,
             since: Some("2026-01-02T03:04:05Z".to_owned()),
+            word: None,
             alive: true,
         };
         let since = r#"{"since":"2026-01-02T03:04:05Z"}"#;
@@ -267,6 +305,19 @@ mod tests {
         };
         assert_eq!(read("null", "null", "critical"), old);
         assert_eq!(read(r#"["standby"]"#, "{}", "critical"), old);
+        let why = r#"{"why":"disk full","why-since":"2026-01-02T03:04:06Z"}"#;
+        let sick = Instance {
+            word: Some(word("disk full")),
+            ..old
+        };
+        assert_eq!(read("null", why, "critical"), sick);
+    }
+
+    fn word(why: &str) -> Word {
+        Word {
+            why: why.to_owned(),
+            since: "2026-01-02T03:04:06Z".to_owned(),
+        }
     }
 
     #[test]
@@ -277,6 +328,7 @@ mod tests {
             tag: "leader",
             check: "service:vip-elector/a/k/host1",
             since: "2026-01-02T03:04:05Z",
+            word: None,
             notes: "n",
             ttl: Duration::from_millis(2_500),
             abandoned_after: Duration::from_secs(60),
@@ -285,5 +337,22 @@ mod tests {
             String::from_utf8(body(new).unwrap()).unwrap(),
             r#"{"ID":"vip-elector/a/k/host1","Name":"vip-elector","Tags":["leader"],"Meta":{"since":"2026-01-02T03:04:05Z"},"Check":{"CheckID":"service:vip-elector/a/k/host1","Name":"vip-elector","Notes":"n","TTL":"2500ms","Status":"passing","DeregisterCriticalServiceAfter":"60000ms"}}"#
         );
+        for (why, written) in [
+            ("disk\nfull", "disk full".to_owned()),
+            // No more than 200 letters of it, and no more than 512 bytes.
+            (&"x".repeat(1000), format!("{}…", "x".repeat(200))),
+            (&"…".repeat(300), "…".repeat(170)),
+        ] {
+            let word = Some(word(why));
+            let text = body(NewService {
+                word: word.as_ref(),
+                ..new
+            });
+            let wire: serde_json::Value = serde_json::from_slice(&text.unwrap()).unwrap();
+            let expected = serde_json::json!({
+                "since": new.since, "why": written, "why-since": "2026-01-02T03:04:06Z",
+            });
+            assert_eq!(wire["Meta"], expected);
+        }
     }
 }

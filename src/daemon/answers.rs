@@ -13,7 +13,7 @@ use crate::driver::clock;
 use crate::election::lease::Terms;
 use crate::runtime::RuntimeDirectory;
 use crate::status::board::Board;
-use crate::status::counters::Deeds;
+use crate::status::counters::{Deeds, HookRuns};
 use crate::status::serve::{self, Socket};
 use crate::status::snapshot::{About, Snapshot};
 
@@ -47,6 +47,7 @@ impl Answers {
             terms,
             vip: group.vip.clone(),
             deeds: Arc::new(Deeds::default()),
+            hooks: Arc::new(HookRuns::default()),
         };
         let begun = Snapshot::new(about, self.started_at, clock::now());
         let (told, seen) = watch::channel(begun);

@@ -163,6 +163,7 @@ impl Machine {
             holder: member.and_then(|member| member.holder()),
             ending: self.core.ending.clone(),
             blocker: self.core.blocker().cloned(),
+            lock_delay: member.and_then(|member| member.lock_delay(&self.core)),
             trouble: self
                 .core
                 .troubles

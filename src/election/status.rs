@@ -8,6 +8,7 @@ use crate::election::call::{FailureKind, SessionId};
 use crate::election::health::Health;
 use crate::election::lease::Lease;
 use crate::election::target::Blocker;
+use crate::election::time::Timestamp;
 
 /// What one group is doing. The driver compares it before and after each step, and logs the difference.
 /// By default of a machine that has not begun.
@@ -23,6 +24,8 @@ pub struct Status {
     pub ending: Option<Ending>,
     /// Why this host does not campaign, as far as its own address goes.
     pub blocker: Option<Blocker>,
+    /// Why the lock of a leader that was lost is not to be had yet.
+    pub lock_delay: Option<LockDelay>,
     /// What currently goes wrong between us and Consul.
     pub trouble: Option<Trouble>,
     /// The key belongs to somebody else, with these flags.
@@ -88,6 +91,15 @@ pub struct Holder {
     pub session: SessionId,
     /// The value it wrote.
     pub value: String,
+}
+
+/// Why the lock of a leader that was lost is not to be had yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockDelay {
+    /// Until then that leader may act unheard, and we do not ask.
+    Until(Timestamp),
+    /// We have asked, and Consul refuses it.
+    Refused,
 }
 
 /// Why a leader leads no longer.

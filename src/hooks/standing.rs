@@ -30,6 +30,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Leader, Self::Standby, Self::Fault];
+
     /// As a hook reads it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -9,9 +9,10 @@ use super::look::PATIENCE;
 use super::survey::one_line;
 use super::view::{GroupView, Note, Role};
 use super::{Error, Operator, refuse};
+use crate::calendar::rfc3339;
 use crate::config::Group;
+use crate::consul::below;
 use crate::consul::kv::Consistency;
-use crate::consul::{below, rfc3339};
 use crate::election::candidate::GroupRead;
 
 /// How long a host that runs may take to hear of it, and to do it, and the next one to lead.

@@ -15,9 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// More than any report has.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Asks the daemon of a group on this host. `None` where none runs, or none that could say.
-pub(super) fn report(directory: &RuntimeDirectory, group: &str) -> Option<GroupReport> {
-    report_in(&ask(&directory.socket(group)).ok()?, group)
+/// Asks the daemon of a group on this host, which is the one that has that group's socket. `None` where none runs, or none
+/// that could say.
+pub(super) fn report(directories: &[RuntimeDirectory], group: &str) -> Option<GroupReport> {
+    let until = Instant::now() + PATIENCE;
+    let report = |directory: &RuntimeDirectory| {
+        report_in(&ask(&directory.socket(group), until).ok()?, group)
+    };
+    directories.iter().find_map(report)
 }
 
 /// Takes the report on a group out of a daemon's answer, byte for byte as it came.
@@ -28,11 +33,10 @@ pub fn report_in(answer: &[u8], group: &str) -> Option<GroupReport> {
 }
 
 /// One request, with a connection of its own, so that the answer ends with it.
-fn ask(socket: &Path) -> io::Result<Vec<u8>> {
+fn ask(socket: &Path, until: Instant) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let until = Instant::now() + PATIENCE;
     let mut answer = Vec::new();
     let mut part = [0; 16 * 1024];
     loop {

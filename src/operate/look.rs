@@ -23,8 +23,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Looker {
     /// The way to Consul.
     pub client: Client,
-    /// Where the daemons of this host have their sockets.
-    pub directory: RuntimeDirectory,
+    /// Where the daemons of this host may have their sockets.
+    pub directories: Vec<RuntimeDirectory>,
     /// The check that must pass for a host to lead.
     pub check_id: Option<String>,
 }
@@ -64,7 +64,7 @@ impl Looker {
             sessions,
             services: services.map_err(say),
             checks: BTreeMap::new(),
-            daemon: local::report(&self.directory, name),
+            daemon: local::report(&self.directories, name),
         };
         seen.checks = self.checks(name, &seen).await;
         Ok(seen)

@@ -7,7 +7,7 @@ use crate::acl::Rule;
 use crate::consul::LIVENESS_SERVICE;
 use crate::consul::agent::{Check, CheckState};
 use crate::consul::below::is_trigger_value;
-use crate::consul::service::Instance;
+use crate::consul::service::{Instance, Word};
 use crate::consul::session::Session;
 use crate::driver::journal;
 use crate::election::call::{KeyRead, SessionId};
@@ -103,17 +103,9 @@ struct Part {
     /// What the service says: that the daemon lives.
     alive: Option<bool>,
     leads_since: Option<String>,
+    /// Why it would not lead, by its own word.
+    word: Option<Word>,
     drained: bool,
-}
-
-impl Part {
-    /// A tenure begins after its session: where the service says otherwise, it has not told the catalog of
-    /// this tenure.
-    fn led_since(&self) -> Option<String> {
-        let since = self.leads_since.as_ref()?;
-        let told = self.since.as_ref().is_none_or(|joined| joined <= since);
-        told.then(|| since.clone())
-    }
 }
 
 fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
@@ -145,6 +137,7 @@ fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
         };
         let part = parts.entry(value.to_owned()).or_default();
         part.alive = Some(service.alive);
+        part.word = service.word.clone();
         part.node.get_or_insert_with(|| service.node.clone());
         let since = service.since.clone();
         if service.leads {
@@ -191,7 +184,7 @@ fn view(
     let told = daemon.filter(|daemon| (daemon.role == Own::Leader) == leads);
     let since = match told {
         Some(daemon) => Some(daemon.since.clone()),
-        None if leads => part.led_since(),
+        None if leads => part.leads_since.clone(),
         None => part.since.clone(),
     };
     HostView {
@@ -236,10 +229,11 @@ fn health(
     let check = part.node.as_ref().and_then(|node| seen.checks.get(node));
     match (check_id, check) {
         (Some(id), Some(Some(check))) if check.state == CheckState::Critical => {
-            return (
-                false,
-                with(&format!("check {id} is critical"), &check.output),
-            );
+            // Consul does not say since when; the host that has no session for it does.
+            let word = part.word.as_ref().filter(|_| part.sessions.is_empty());
+            let since = word.map(|word| format!(" since {}", one_line(&word.since)));
+            let state = format!("check {id} is critical{}", since.unwrap_or_default());
+            return (false, with(&state, &check.output));
         }
         (Some(id), Some(None)) => {
             return (false, format!("no check {id} is to be seen on its node"));
@@ -252,15 +246,19 @@ fn health(
     match role {
         _ if part.alive == Some(false) => (false, "its daemon is not heard of any more".to_owned()),
         Role::Leader | Role::Candidate => (true, "healthy".to_owned()),
-        Role::Standby => (
-            false,
-            "not healthy by its own word, or without the right to be a candidate".to_owned(),
-        ),
-        Role::Absent if part.alive == Some(true) => (
-            false,
-            "no session: it is being started, or its check fails".to_owned(),
-        ),
-        Role::Absent => (false, "not running, or without a session".to_owned()),
+        Role::Standby | Role::Absent => {
+            let why = match (&part.word, role, part.alive) {
+                (Some(word), _, Some(true)) => since_when(&one_line(&word.why), &word.since),
+                (_, Role::Standby, _) => {
+                    "not healthy by its own word, or without the right to be a candidate".to_owned()
+                }
+                (_, _, Some(true)) => {
+                    "no session: it is being started, or its check fails".to_owned()
+                }
+                (_, _, _) => "not running, or without a session".to_owned(),
+            };
+            (false, why)
+        }
     }
 }
 
@@ -351,12 +349,30 @@ fn nobody(view: &GroupView, state: &KeyState) -> String {
 fn why_not_here(view: &GroupView, own: &str) -> Option<String> {
     let here = view.here()?;
     let why = match &view.daemon {
-        Some(daemon) => one_line(daemon.why.as_ref()?),
+        Some(daemon) => {
+            let why = one_line(daemon.why.as_ref()?);
+            match daemon.lock_delay_left_ms {
+                Some(left) => format!("{why}, about {} left", seconds(left)),
+                None => since_when(&why, daemon.why_since.as_deref().unwrap_or_default()),
+            }
+        }
         None if here.role == Role::Leader => return None,
         None if !here.fit => here.health.clone(),
         None => format!("{} leads", view.leader.as_ref()?),
     };
     Some(format!("{own}, this host, does not lead: {why}"))
+}
+
+fn since_when(what: &str, since: &str) -> String {
+    match one_line(since).as_str() {
+        "" => what.to_owned(),
+        since => format!("{what}, since {since}"),
+    }
+}
+
+/// Writes milliseconds as seconds with one digit behind the point.
+pub(super) fn seconds(millis: u64) -> String {
+    format!("{}.{} s", millis / 1000, millis % 1000 / 100)
 }
 
 fn with(what: &str, output: &str) -> String {

@@ -1,6 +1,6 @@
 //! Pure: how it is shown: a table for people, plain where nobody looks at a terminal.
 
-use super::survey::one_line;
+use super::survey::{one_line, seconds};
 use super::view::{GroupView, HostView, Role, Survey};
 use crate::status::{GroupReport, Role as Own, Transition};
 
@@ -74,11 +74,7 @@ fn headline(view: &GroupView, style: Style) -> String {
         .as_ref()
         .filter(|daemon| daemon.role == Own::Leader);
     if let Some(left) = lease.and_then(|daemon| daemon.lease_left_ms) {
-        text += &format!(
-            ", {}.{} s of its lease left",
-            left / 1000,
-            left % 1000 / 100
-        );
+        text += &format!(", {} of its lease left", seconds(left));
     }
     text
 }

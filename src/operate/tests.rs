@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::consul::agent::{Check, CheckState};
-use crate::consul::service::Instance;
+use crate::consul::service::{Instance, Word};
 use crate::consul::session::Session;
 use crate::election::call::{Entry, KeyRead, LOCK_FLAG, SessionId};
 use crate::election::candidate::{Candidate, GroupRead, Request};
@@ -49,6 +49,7 @@ fn service(value: &str, node: &str, leads: bool) -> Instance {
         node: node.to_owned(),
         leads,
         since: Some("2026-11-22T12:03:11Z".to_owned()),
+        word: None,
         alive: true,
     }
 }
@@ -106,6 +107,8 @@ fn daemon(value: &str, role: Own, why: Option<&str>) -> GroupReport {
         role,
         since: "2026-11-22T12:03:11.250Z".to_owned(),
         why: why.map(str::to_owned),
+        why_since: None,
+        lock_delay_left_ms: None,
         leader: Some("web1".to_owned()),
         session: Some(format!("of {value}")),
         lease_left_ms: (role == Own::Leader).then_some(2_140),
@@ -159,6 +162,55 @@ fn a_group_that_is_well() {
         ..usual()
     };
     insta::assert_snapshot!("standby", shown("web2", standby));
+}
+
+#[test]
+fn why_not_is_said_with_its_time() {
+    let mut sick = usual();
+    // web2's daemon says so itself; web4's, where no check shows it, too.
+    let word = |why: &str| {
+        Some(Word {
+            why: why.to_owned(),
+            since: "2026-11-22T12:04:05.678Z".to_owned(),
+        })
+    };
+    sick.below.candidates.retain(|one| one.value != "web2");
+    let services = sick.services.as_mut().unwrap();
+    services[1].word = word("http://127.0.0.1/ answered 500\u{1b}[31m");
+    services[3].word = word("check 'vip-http' is critical");
+    insta::assert_snapshot!("words", shown("desk", sick.clone()));
+    let mut unknown = sick.clone();
+    unknown.checks.clear();
+    insta::assert_snapshot!("words_without_the_check", shown("desk", unknown));
+
+    let why = "this host is not healthy: http://127.0.0.1/ answered 500";
+    let here = GroupReport {
+        why_since: Some("2026-11-22T12:04:05.678Z".to_owned()),
+        healthy: Some(false),
+        health: "http://127.0.0.1/ answered 500".to_owned(),
+        ..daemon("web2", Own::Standby, Some(why))
+    };
+    let dated = Seen {
+        daemon: Some(here),
+        ..sick
+    };
+    insta::assert_snapshot!("dated", shown("web2", dated));
+
+    let why = "it waits out the lock-delay of a leader that was lost";
+    let waiting = Seen {
+        key: key(None, "(vacant)", LOCK_FLAG),
+        daemon: Some(GroupReport {
+            leader: None,
+            lock_delay_left_ms: Some(640),
+            ..daemon("web2", Own::Standby, Some(why))
+        }),
+        ..usual()
+    };
+    insta::assert_snapshot!("lock_delay", shown("web2", waiting.clone()));
+    let groups = vec![seen("web2", waiting)];
+    assert_eq!(pace(&Survey { groups }), PACE, "it is seen to tick");
+    let groups = vec![seen("web2", usual())];
+    assert_eq!(pace(&Survey { groups }), WATCH_PACE);
 }
 
 #[test]

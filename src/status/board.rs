@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use crate::calendar::rfc3339;
 use crate::election::time::Timestamp;
 use crate::status::Report;
 use crate::status::snapshot::Snapshot;
-use crate::status::time::rfc3339;
 
 /// One daemon, for whoever looks at it.
 #[derive(Clone, Debug)]

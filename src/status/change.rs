@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::calendar::rfc3339;
 use crate::election::status::{Ending, Outcome, Phase, Status};
-use crate::status::time::rfc3339;
 use crate::status::{Role, Transition};
 
 /// A change of the role.

@@ -1,10 +1,11 @@
 //! Pure: what is counted of a group, from the start of the process.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::election::call::{Call, FailureKind};
+use crate::hooks::standing;
 use crate::status::Role;
 use crate::status::change::Cause;
 
@@ -28,6 +29,35 @@ pub struct Deeds {
     pub announcements: AtomicU64,
     /// Steps that the kernel refused.
     pub failures: AtomicU64,
+}
+
+/// What came of the hooks, which the task that runs them counts.
+#[derive(Debug, Default)]
+pub struct HookRuns {
+    /// By [`standing::Role`]: failed, and done.
+    counts: [[AtomicU64; 2]; 3],
+}
+
+impl HookRuns {
+    /// Takes in that a hook has ended, well or not.
+    pub fn count(&self, hook: standing::Role, done: bool) {
+        self.of(hook, done).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how often it has ended so.
+    pub fn counted(&self, hook: standing::Role, done: bool) -> u64 {
+        self.of(hook, done).load(Ordering::Relaxed)
+    }
+
+    const fn of(&self, hook: standing::Role, done: bool) -> &AtomicU64 {
+        let [leader, standby, fault] = &self.counts;
+        let [failed, well] = match hook {
+            standing::Role::Leader => leader,
+            standing::Role::Standby => standby,
+            standing::Role::Fault => fault,
+        };
+        if done { well } else { failed }
+    }
 }
 
 /// The upper bounds of a histogram's buckets, in seconds: from a server on the same host to the longest wait.

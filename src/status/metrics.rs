@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::election::health::Health;
 use crate::election::target::Blocker;
 use crate::election::time::Timestamp;
+use crate::hooks::standing;
 use crate::status::Role;
 use crate::status::board::View;
 use crate::status::change::Cause;
@@ -56,6 +57,7 @@ pub(super) fn write(seen: &View, now: Timestamp, format: Format) -> String {
     page.election(&seen.groups, now);
     page.address(&seen.groups);
     page.consul(&seen.groups);
+    page.hooks(&seen.groups);
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
@@ -161,6 +163,12 @@ impl Page {
         );
         self.flag(
             groups,
+            "vip_elector_drained",
+            "Whether this host was told not to lead.",
+            |group| group.status.drained,
+        );
+        self.flag(
+            groups,
             "vip_elector_session",
             "Whether this host has a session in Consul.",
             |group| group.status.session.is_some(),
@@ -262,6 +270,20 @@ impl Page {
             "How long Consul took to renew the session.",
             |group| &group.counters.renewals,
         );
+    }
+
+    fn hooks(&mut self, groups: &[Snapshot]) {
+        let name = "vip_elector_hooks";
+        self.counter(name, "Hooks that have ended, and how.");
+        for group in groups {
+            for hook in standing::Role::ALL {
+                for (done, result) in [(true, "done"), (false, "failed")] {
+                    let labels = [of(group), ("hook", hook.hook()), ("result", result)];
+                    let count = group.about.hooks.counted(hook, done);
+                    self.sample(format_args!("{name}_total"), &labels, count);
+                }
+            }
+        }
     }
 
     fn histogram(

@@ -7,17 +7,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::calendar::rfc3339;
 use crate::config::Vip;
+use crate::consul::service::Word;
 use crate::election::call::{Answer, Failure, SessionId};
 use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
 use crate::election::machine::Event;
-use crate::election::status::{Feature, Phase, Status};
+use crate::election::status::{Feature, LockDelay, Phase, Status};
 use crate::election::target::VipReport;
 use crate::election::time::Timestamp;
-use crate::status::change::{self, Change, stopped};
-use crate::status::counters::{Counters, Deeds, Timed, error_name};
-use crate::status::time::rfc3339;
+use crate::status::change::{self, Change};
+use crate::status::counters::{Counters, Deeds, HookRuns, Timed, error_name};
+use crate::status::why::Why;
 use crate::status::{Address, GroupReport, Role, TRANSITIONS};
 
 /// What is known of a group before it runs.
@@ -35,6 +37,8 @@ pub struct About {
     pub vip: Option<Vip>,
     /// What is done to it.
     pub deeds: Arc<Deeds>,
+    /// What came of its hooks.
+    pub hooks: Arc<HookRuns>,
 }
 
 /// One group.
@@ -48,6 +52,8 @@ pub struct Snapshot {
     pub role: Role,
     /// Since when.
     pub since: SystemTime,
+    /// Since when what keeps the host from leading does; of no meaning while it leads.
+    why_since: SystemTime,
     /// The `ModifyIndex` by which we know that we took the lock; `None` when we do not lead, or not yet.
     pub term: Option<u64>,
     /// How many candidates there are, this host included; `None` before they have been looked at.
@@ -85,6 +91,7 @@ impl Snapshot {
             about,
             status: Status::default(),
             since: at,
+            why_since: at,
             term: None,
             candidates: None,
             held: false,
@@ -157,6 +164,15 @@ impl Snapshot {
         if role != self.role {
             self.change(at, role, &before);
         }
+        let was = Why::of(&before, &self.about.group);
+        let goes_on = match (was, self.reason()) {
+            (Some(was), Some(is)) => is.is_still(&was),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !goes_on {
+            self.why_since = at;
+        }
         if role != Role::Leader {
             self.term = None;
         } else if let Some((session, index)) = said.holder
@@ -218,48 +234,41 @@ impl Snapshot {
 
     /// Returns why this host does not lead.
     pub fn why(&self) -> Option<String> {
-        let Status {
-            phase,
-            blocker,
-            trouble,
-            not_a_lock,
-            health,
-            ending,
-            ..
-        } = &self.status;
-        let trouble = trouble.as_ref().map(|trouble| trouble.message.clone());
-        let ending = ending.as_ref();
-        Some(match phase {
-            Phase::Leading(_) => return None,
-            Phase::Adopting => "it looks for the session of the process before".to_owned(),
-            Phase::Clearing => "it takes off the address that the process before left".to_owned(),
-            Phase::Preflight | Phase::Joining => {
-                trouble.unwrap_or_else(|| "it is getting a session".to_owned())
-            }
-            Phase::Resigning => match ending {
-                Some(ending) => format!("it gives up: {ending}"),
-                None => "it gives its session up".to_owned(),
-            },
-            Phase::Stopped(outcome) => stopped(outcome),
-            Phase::Standby => match (not_a_lock, health, blocker, self.leader()) {
-                (Some(flags), _, _, _) => not_a_lock_any_more(*flags, &self.about.group),
-                (None, _, _, _) if self.status.drained => {
-                    "this host is drained, until `vip-elector resume` ends that".to_owned()
-                }
-                (None, Health::Bad(reason), _, _) => format!("this host is not healthy: {reason}"),
-                (None, _, Some(blocker), _) => format!("the address cannot be held here: {blocker}"),
-                (None, _, None, Some(leader)) => format!("{leader} leads"),
-                (None, Health::Unknown, None, None) => {
-                    "it is not known yet whether this host is healthy".to_owned()
-                }
-                (None, Health::Good, None, None) => trouble.unwrap_or_else(|| match ending {
-                    Some(ending) => {
-                        format!("nobody leads, and this host asks for the lock; it led last until: {ending}")
-                    }
-                    None => "nobody leads, and this host asks for the lock".to_owned(),
-                }),
-            },
+        self.reason().map(|why| why.to_string())
+    }
+
+    /// Returns how long this host lets the last leader's lock-delay pass before it asks for the lock; `None` where it
+    /// waits for no such thing.
+    pub fn lock_delay_left(&self, now: Timestamp) -> Option<Duration> {
+        match self.reason()? {
+            Why::LockDelay(LockDelay::Until(until)) => Some(until.since(now)),
+            Why::LockDelay(LockDelay::Refused)
+            | Why::Adopting
+            | Why::Clearing
+            | Why::Joining
+            | Why::Resigning(_)
+            | Why::Stopped(_)
+            | Why::NotALock { .. }
+            | Why::Drained
+            | Why::Unhealthy(_)
+            | Why::Blocked(_)
+            | Why::Follows(_)
+            | Why::Unjudged
+            | Why::Trouble(_)
+            | Why::Free(_) => None,
+        }
+    }
+
+    /// Returns what others should know of why this host would not lead.
+    pub fn word(&self) -> Option<Word> {
+        Some(Word {
+            why: self.reason()?.in_public()?,
+            since: rfc3339(self.why_since),
         })
+    }
+
+    fn reason(&self) -> Option<Why<'_>> {
+        Why::of(&self.status, &self.about.group)
     }
 
     /// Returns the group as it is told to others.
@@ -289,6 +298,11 @@ impl Snapshot {
             role: self.role,
             since: rfc3339(self.since),
             why: self.why(),
+            why_since: self
+                .reason()
+                .filter(Why::is_an_obstacle)
+                .map(|_| rfc3339(self.why_since)),
+            lock_delay_left_ms: self.lock_delay_left(now).map(millis),
             leader: self.leader().map(str::to_owned),
             session: self.status.session.as_ref().map(SessionId::to_string),
             lease_left_ms: self.lease().map(|lease| millis(lease.left(now))),
@@ -337,12 +351,6 @@ fn differ(before: &Status, after: &Status) -> bool {
             };
     }
     before != after
-}
-
-fn not_a_lock_any_more(flags: u64, key: &str) -> String {
-    format!(
-        "the trigger key is not a lock any more (Flags={flags}); delete it with `consul kv delete {key}`"
-    )
 }
 
 const fn feature_name(feature: Feature) -> &'static str {

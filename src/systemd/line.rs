@@ -78,6 +78,8 @@ mod tests {
             role,
             since: "2026-11-22T12:03:11.000Z".to_owned(),
             why: why.map(str::to_owned),
+            why_since: None,
+            lock_delay_left_ms: None,
             leader: None,
             session: None,
             lease_left_ms: None,

@@ -20,6 +20,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_group_is_operated_from_elsewhere,
         ),
         trial(
+            "a_host_says_in_consul_why_it_would_not_lead_and_since_when",
+            a_host_says_why_it_would_not_lead,
+        ),
+        trial(
             "without_the_right_the_order_is_refused_and_named",
             without_the_right_it_is_named,
         ),
@@ -35,8 +39,13 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with(|site| site)
+    }
+
+    /// With the rights that a host takes that is configured so.
+    fn with(configured: impl FnOnce(Site) -> Site) -> Self {
         let (agent, root) = acl_agent();
-        let site = site(&agent, "host1");
+        let site = configured(site(&agent, "host1"));
         let token = token_for(&agent, &root, &site);
         Self { agent, root, token }
     }
@@ -181,6 +190,48 @@ async fn a_group_is_operated_from_elsewhere() {
     assert!(said.contains("nobody else is fit to lead"), "{said}");
     assert!(said.contains("nobody leads now"), "{said}");
     assert_eq!(place.holder(), "");
+    second.stop();
+}
+
+async fn a_host_says_why_it_would_not_lead() {
+    let checked = |site: Site| site.flag("--check-id=vip-http");
+    let place = Place::with(checked);
+    let one = place.host("host1").flag("--health-interval=100ms");
+    let sick = one.file("sick", "");
+    let one = one.flag(&format!("--health-command=! test -e {sick}"));
+    let two = checked(place.host("host2"));
+    let guard = r#"{"Name":"vip-guard","Check":{"CheckID":"vip-http","TTL":"1h"}}"#;
+    for (path, body) in [
+        ("agent/service/register", guard),
+        ("agent/check/fail/vip-http?note=503", ""),
+    ] {
+        let said = place.agent.ask_as(&place.root, "PUT", path, body);
+        assert_eq!(said, "", "{path}");
+    }
+    let (first, second) = (one.start(), two.start());
+    first.says("this host is not healthy", 1);
+    second.says("waiting for check", 1);
+
+    // Who is elsewhere has it from Consul alone.
+    let operator = place.elsewhere();
+    let row = |words: &[&str], host: &str, expected: &[&str]| {
+        eventually("to be shown", || {
+            let shown = text(&operator.output(words).stdout);
+            let row = shown.lines().find(|line| line.contains(host));
+            match row {
+                Some(row) if expected.iter().all(|text| row.contains(text)) => Ok(()),
+                _ => Err(shown),
+            }
+        });
+    };
+    row(&["status"], "host1  standby", &["status 1", ", since 20"]);
+    row(
+        &["status", "--check-id=vip-http"],
+        "host2  absent",
+        &["check vip-http is critical since 20"],
+    );
+
+    first.stop();
     second.stop();
 }
 

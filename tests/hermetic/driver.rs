@@ -116,6 +116,7 @@ fn not_begun(value: &str, terms: Terms) -> Snapshot {
         terms,
         vip: None,
         deeds: Arc::default(),
+        hooks: Arc::default(),
     };
     Snapshot::new(about, clock.time_of_day(), clock.now())
 }

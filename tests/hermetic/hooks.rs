@@ -1,6 +1,7 @@
 //! Hooks: real commands, one at a time, and never an old word after a new one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -9,6 +10,7 @@ use tokio::task::JoinHandle;
 use vip_elector::config::Hooks;
 use vip_elector::hooks::standing::{Role, Standing};
 use vip_elector::hooks::{self, About};
+use vip_elector::status::counters::HookRuns;
 
 use crate::lines::{Lines, capture};
 
@@ -19,6 +21,7 @@ const GENEROUS: Duration = Duration::from_secs(30);
 struct Group {
     directory: TempDir,
     hooks: watch::Sender<Hooks>,
+    runs: Arc<HookRuns>,
     standing: Option<watch::Sender<Option<Standing>>>,
     running: JoinHandle<()>,
 }
@@ -35,14 +38,17 @@ impl Group {
             timeout,
         });
         let (standing, stands) = watch::channel(None);
+        let runs = Arc::<HookRuns>::default();
         let about = About {
             group: "g".to_owned(),
             address: Some("192.0.2.7".parse().unwrap()),
+            runs: Arc::clone(&runs),
         };
         let running = tokio::spawn(hooks::run(about, told_to, stands));
         Self {
             directory,
             hooks,
+            runs,
             standing: Some(standing),
             running,
         }
@@ -87,6 +93,11 @@ impl Group {
     }
 }
 
+/// How often a hook was done, and how often it failed.
+fn counted(runs: &HookRuns, role: Role) -> (u64, u64) {
+    (runs.counted(role, true), runs.counted(role, false))
+}
+
 const WRITE: &str = "echo \"$VIP_ELECTOR_ROLE $VIP_ELECTOR_TERM\" >>$d/told";
 
 #[tokio::test]
@@ -98,8 +109,10 @@ async fn a_hook_is_told_everything_and_its_output_is_logged() {
         GENEROUS,
     );
     group.stands(Role::Leader, 7);
+    let runs = Arc::clone(&group.runs);
     group.end().await;
     drop(capturing);
+    assert_eq!(counted(&runs, Role::Leader), (0, 1));
     let log = lines.all();
     let says = |text: &str| format!("INFO hook says group=\"g\" hook=\"on-leader\" line={text:?}");
     for text in [
@@ -146,6 +159,11 @@ async fn a_leader_in_trouble_is_told_that_it_leads_no_longer_first() {
     group.shows("told", "leader 1\n").await;
     group.stands(Role::Fault, 1);
     group.shows("told", "leader 1\nstandby 1\nfault 1\n").await;
+    let runs = Arc::clone(&group.runs);
+    group.end().await;
+    for role in Role::ALL {
+        assert_eq!(counted(&runs, role), (1, 0), "{role:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,6 +204,7 @@ async fn a_hook_that_hangs_is_killed_with_all_that_it_started() {
     let all_gone = tokio::task::spawn_blocking(move || std::fs::read_to_string(pipe).unwrap());
     let said = tokio::time::timeout(GENEROUS, all_gone).await;
     assert_eq!(said.expect("one of them lives").unwrap(), "up\n");
+    let runs = Arc::clone(&group.runs);
     group.end().await;
     drop(capturing);
     let log = lines.all().join("\n");
@@ -193,6 +212,7 @@ async fn a_hook_that_hangs_is_killed_with_all_that_it_started() {
         log.contains("did not end within 1s, and was killed"),
         "{log}"
     );
+    assert_eq!(counted(&runs, Role::Leader), (0, 1));
     assert!(log.contains("line=\"hangs\""), "{log}");
 }
 

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::time::Timestamp;
-use vip_elector::status::counters::Deeds;
 use vip_elector::status::snapshot::{About, Snapshot};
 use vip_elector::systemd::{Systemd, Word};
 
@@ -134,7 +133,8 @@ fn group(name: &str) -> (watch::Sender<Snapshot>, watch::Receiver<Snapshot>) {
         priority: 0,
         terms: Terms::companion(Duration::from_secs(1), Duration::from_secs(10)),
         vip: None,
-        deeds: Arc::new(Deeds::default()),
+        deeds: Arc::default(),
+        hooks: Arc::default(),
     };
     watch::channel(Snapshot::new(
         about,

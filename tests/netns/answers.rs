@@ -41,27 +41,23 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// An answer.
-struct Answer {
+pub(crate) struct Answer {
     /// 0 where there was none.
-    code: u16,
+    pub(crate) code: u16,
     kind: String,
-    body: String,
+    pub(crate) body: String,
 }
 
-fn curl(host: &Host, arguments: &[&str]) -> Tried<Answer> {
-    let mut command = host.command("curl");
-    command.args([
+/// Asks by `curl`, wherever that is run.
+pub(crate) fn curl(mut curl: Command, arguments: &[&str]) -> Tried<Answer> {
+    curl.args([
         "--silent",
         "--max-time",
         "10",
         "--write-out",
         "\n%{http_code} %{content_type}",
     ]);
-    let said = command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()?
-        .stdout;
+    let said = curl.args(arguments).stdin(Stdio::null()).output()?.stdout;
     let said = String::from_utf8(said)?;
     let (body, last) = said.rsplit_once('\n').ok_or("curl said nothing")?;
     let (code, kind) = last.split_once(' ').ok_or("curl said no code")?;
@@ -73,7 +69,10 @@ fn curl(host: &Host, arguments: &[&str]) -> Tried<Answer> {
 }
 
 fn asked(host: &Host, path: &str) -> Tried<Answer> {
-    curl(host, &[&format!("http://127.0.0.1:8548{path}")])
+    curl(
+        host.command("curl"),
+        &[&format!("http://127.0.0.1:8548{path}")],
+    )
 }
 
 /// By the socket, as `vip-elector status` asks.
@@ -81,7 +80,10 @@ fn report(host: &Host, key: &str) -> Tried<Report> {
     let name = format!("{}.sock", key.replace('/', "_2f"));
     let socket = host.directory().join("run").join(name);
     let socket = socket.to_string_lossy();
-    let answer = curl(host, &["--unix-socket", &socket, "http://localhost/status"])?;
+    let answer = curl(
+        host.command("curl"),
+        &["--unix-socket", &socket, "http://localhost/status"],
+    )?;
     assert_eq!(
         (answer.code, answer.kind.as_str()),
         (200, "application/json")
@@ -177,7 +179,7 @@ fn judged(_: &Cluster, host: &Host) -> Tried<()> {
 
     // Of OpenMetrics promtool reads only what has times.
     let open = curl(
-        host,
+        host.command("curl"),
         &["--header", OPENMETRICS, "http://127.0.0.1:8548/metrics"],
     )?;
     assert_eq!(

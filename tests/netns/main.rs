@@ -6,6 +6,7 @@
 mod adoption;
 mod alone;
 mod answers;
+mod balancer;
 mod companion;
 mod daemon;
 mod doctor;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         .chain(adoption::trials())
         .chain(takeover::trials())
         .chain(answers::trials())
+        .chain(balancer::trials())
         .chain(operate::trials())
         .chain(endings::trials())
         .chain(daemon::trials())

@@ -13,7 +13,8 @@ use vip_lab::parts;
 use vip_lab::process::{Log, Process};
 use vip_lab::time::until;
 
-use crate::alone::{Daemon, LIMIT, Test, ends_with, run_on, until_up};
+use crate::alone::{self, Daemon, LIMIT, Test, ends_with, run_on, until_up};
+use crate::answers::curl;
 use crate::{DAEMON, LOCK_FLAG};
 
 /// Where the agents of [`Setup::tls`] speak TLS, as `/proc/net/tcp` writes it.
@@ -30,13 +31,15 @@ pub(crate) fn trials() -> Vec<Trial> {
             refused,
         ),
     ];
-    tests
-        .map(|(name, test)| {
-            let setup = Setup::new().tls();
-            let setup = setup.consul(json!({ "verify_incoming_https": true }));
-            Trial::test(name, move || run_on(setup, test))
-        })
-        .into()
+    let tests = tests.map(|(name, test)| {
+        let setup = Setup::new().tls();
+        let setup = setup.consul(json!({ "verify_incoming_https": true }));
+        Trial::test(name, move || run_on(setup, test))
+    });
+    let listens = Trial::test("another_port_is_listened_at_by_a_leader", || {
+        alone::run(listens)
+    });
+    tests.into_iter().chain([listens]).collect()
 }
 
 fn certificates(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
@@ -134,6 +137,38 @@ fn refused(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
         .log
         .wait_for("WARN this host is not healthy", mark, LIMIT)?;
     until_up(host, false)
+}
+
+fn listens(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
+    let file = host.directory().join("vip-manager.yml");
+    let good = fs::read_to_string(&file)?;
+    let listen = |at: &str| fs::write(&file, format!("{good}vip-elector: {{listen: '{at}'}}\n"));
+    let answers = |port: u16, code: u16| {
+        until(&format!("port {port} to answer {code}"), LIMIT, || {
+            let url = format!("http://127.0.0.1:{port}/leader");
+            match curl(host.command("curl"), &[&url]) {
+                Ok(answer) if answer.code == code => Ok(()),
+                Ok(answer) => Err(answer.code.to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    };
+    // curl's word for no answer.
+    const NONE: u16 = 0;
+    listen("127.0.0.1:8548")?;
+    let daemon = alone::lead(host, &[])?;
+    answers(8548, 200)?;
+    let before = State::of(cluster, host)?;
+    listen("127.0.0.1:8600")?;
+    hang_up(&daemon, "was reloaded")?;
+    answers(8600, 200)?;
+    answers(8548, NONE)?;
+    listen("off")?;
+    hang_up(&daemon, "was reloaded")?;
+    answers(8600, NONE)?;
+    still_leads(cluster, host, &daemon)?;
+    assert_eq!(State::of(cluster, host)?, before);
+    Ok(())
 }
 
 /// What must be the same before and after.

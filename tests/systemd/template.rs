@@ -1,6 +1,7 @@
 //! Several configurations, each with a process of its own; and a token that only root can read.
 
 use libtest_mimic::Trial;
+use serde_json::{Value, json};
 
 use crate::site::{Outcome, Site, trial};
 
@@ -47,6 +48,21 @@ fn side_by_side(site: &Site) -> Outcome {
             .find(|entry| entry["PRIORITY"] == "4" && entry["_COMM"] == "vip-elector");
         assert!(none.is_none(), "{none:?}");
         assert!(site.key(key)?.contains("host1"));
+    }
+    // Each has a runtime directory of its own, and `status` finds the one that has the group.
+    for (file, key) in [
+        ("web", "service/web/leader"),
+        ("pg-main", "service/pg/leader"),
+    ] {
+        let file = format!("--vip-manager-config=/etc/vip-elector/{file}.yml");
+        let said = site.run(&["vip-elector", "status", "--json", &file])?;
+        let said: Value = serde_json::from_str(&said)?;
+        let daemon = &said["groups"][0]["daemon"];
+        assert_eq!(
+            (&daemon["group"], &daemon["role"]),
+            (&json!(key), &json!("leader")),
+            "{said}"
+        );
     }
     // The token that root alone can read came along; a daemon that cannot read it does not start.
     let credential = "/run/credentials/vip-elector@pg-main.service/consul-token";

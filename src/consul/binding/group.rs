@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Terms;
-use super::calendar::rfc3339;
+use crate::calendar::rfc3339;
 use crate::consul::error::shorten;
 use crate::consul::kv::PrefixRead;
 use crate::consul::name::is_name;

@@ -13,10 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::Terms;
-use super::calendar::rfc3339;
+use crate::calendar::rfc3339;
 use crate::consul::client::{Client, Deadline};
 use crate::consul::error;
-use crate::consul::service::{LEADER, NewService};
+use crate::consul::service::{LEADER, NewService, Word};
 use crate::election::call::{Failure, FailureKind};
 
 /// What the service is called, so that all of them are found together.
@@ -35,7 +35,13 @@ pub(super) struct Liveness {
     agent: Mutex<Option<Client>>,
     /// Whether we lead, and since when that is so.
     since: Mutex<Option<(bool, String)>>,
+    word: Says,
+    /// Since when what Consul was told last is so: in other words, it is not told again.
+    told: Mutex<Option<String>>,
 }
+
+/// Says why this host would not lead.
+pub(super) type Says = Box<dyn Fn() -> Option<Word> + Send + Sync>;
 
 impl Liveness {
     /// Prepares the service of a group; `None` where it shall have none.
@@ -47,7 +53,14 @@ impl Liveness {
             ttl: terms.liveness_ttl?,
             agent: Mutex::new(None),
             since: Mutex::new(None),
+            word: Box::new(|| None),
+            told: Mutex::new(None),
         })
+    }
+
+    /// Has whoever looks at the service told more of this host.
+    pub(super) fn saying(&mut self, word: Says) {
+        self.word = word;
     }
 
     /// Returns the id of the check.
@@ -96,11 +109,33 @@ impl Liveness {
         }))
     }
 
-    /// Passes the check.
+    /// Passes the check, and then tells Consul what is new.
     pub(super) async fn feed(&self, client: &Client, timeout: Duration) -> Result<(), Failure> {
+        let deadline = Deadline::within(timeout);
         let agent = self.agent();
         let agent = agent.as_ref().unwrap_or(client);
-        agent.pass_check(&self.check, timeout).await
+        agent.pass_check(&self.check, deadline.left()).await?;
+        self.tell(deadline).await;
+        Ok(())
+    }
+
+    /// Changes what the service says of why this host would not lead, where that is another thing now. Nothing hangs
+    /// on it: where it fails, the next one may do it. Over before the deadline.
+    pub(super) async fn tell(&self, deadline: Deadline) {
+        let since = |word: Option<Word>| word.map(|word| word.since);
+        if since((self.word)()) == *self.told.lock().unwrap_or_else(PoisonError::into_inner) {
+            return;
+        }
+        let leads = self
+            .since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|(leads, _)| *leads);
+        if let (Some(agent), Some(leads)) = (self.agent(), leads) {
+            let within = Deadline::within(deadline.left() / 2);
+            let _ = self.register_as(&agent, leads, within).await;
+        }
     }
 
     /// Removes the service.
@@ -159,18 +194,32 @@ impl Liveness {
         leads: bool,
         deadline: Deadline,
     ) -> Result<(), Failure> {
+        self.register_as(agent, leads, deadline).await?;
+        agent.pass_check(&self.check, deadline.left()).await
+    }
+
+    async fn register_as(
+        &self,
+        agent: &Client,
+        leads: bool,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let word = (self.word)();
         let service = NewService {
             id: &self.service,
             name: NAME,
             tag: if leads { LEADER } else { "standby" },
             since: &self.since(leads),
+            word: word.as_ref(),
             check: &self.check,
             notes: NOTES,
             ttl: self.ttl,
             abandoned_after: ABANDONED_AFTER,
         };
         agent.register_service(service, deadline.left()).await?;
-        agent.pass_check(&self.check, deadline.left()).await
+        let since = word.map(|word| word.since);
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        Ok(())
     }
 
     /// An agent that has forgotten the service is told the old time.

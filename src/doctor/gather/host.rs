@@ -19,12 +19,16 @@ use crate::vip::kernel::marks_addresses;
 pub(super) fn look(config: &Config) -> Facts {
     let variable = std::env::var("RUNTIME_DIRECTORY").ok();
     let directory = RuntimeDirectory::of(variable.as_deref());
+    let directories = RuntimeDirectory::all(variable.as_deref());
     let locked = locked_files();
     let daemons: Vec<_> = config
         .groups
         .iter()
         .map(|group| {
-            let pid = holder(&directory.lock_file(group.name()), &locked);
+            let mut locks = directories
+                .iter()
+                .map(|directory| directory.lock_file(group.name()));
+            let pid = locks.find_map(|lock| holder(&lock, &locked));
             (group.name().to_owned(), pid)
         })
         .collect();

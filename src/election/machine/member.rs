@@ -11,7 +11,7 @@ use super::watch::{Hint, Watches};
 use super::{Core, DeadlineReason, Role};
 use crate::election::backoff::{Backoff, jitter};
 use crate::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
-use crate::election::status::{Doing, Ending, Holder};
+use crate::election::status::{Doing, Ending, Holder, LockDelay};
 use crate::election::time::Timestamp;
 
 /// How long a watch may stay open before it is made anew, seconds of Consul's `wait` plus its
@@ -99,6 +99,13 @@ impl Member {
     pub(super) fn not_a_lock(&self) -> Option<u64> {
         match &self.part {
             Part::Standby(standby) => standby.not_a_lock(),
+            Part::Leading(_) => None,
+        }
+    }
+
+    pub(super) fn lock_delay(&self, core: &Core) -> Option<LockDelay> {
+        match &self.part {
+            Part::Standby(standby) => standby.lock_delay(core),
             Part::Leading(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use crate::election::call::{
 use crate::election::key::KeyState;
 use crate::election::lease::Lease;
 use crate::election::rules::Rule;
-use crate::election::status::{Doing, Holder};
+use crate::election::status::{Doing, Holder, LockDelay};
 use crate::election::time::Timestamp;
 
 /// Added to every wait for another's lease to end.
@@ -44,6 +44,8 @@ pub(super) struct Standby {
     backoff: Backoff,
     /// An unclean ending, and when it was first proven.
     abandoned: Option<(u64, Timestamp)>,
+    /// The last acquire was refused for the lock-delay, and nothing has been proven since.
+    delayed: bool,
     /// A proof that is older than this hint proves nothing.
     hint: u64,
     /// An acquire of ours may have been carried out, or may be yet.
@@ -75,6 +77,7 @@ impl Standby {
             not_before: now,
             backoff: Backoff::default(),
             abandoned: None,
+            delayed: false,
             hint: 0,
             may_hold: false,
             adopted: false,
@@ -125,6 +128,21 @@ impl Standby {
     pub(super) fn not_a_lock(&self) -> Option<u64> {
         match &self.view {
             View::Known(KeyState::NotALock { flags }) => Some(*flags),
+            View::Known(_) | View::Unknown => None,
+        }
+    }
+
+    /// What we wait for, where the lock is free and a leader that was lost may still act.
+    pub(super) fn lock_delay(&self, core: &Core) -> Option<LockDelay> {
+        match &self.view {
+            View::Known(KeyState::Abandoned { .. } | KeyState::Released { .. }) if self.delayed => {
+                Some(LockDelay::Refused)
+            }
+            View::Known(KeyState::Abandoned { .. })
+                if self.under_way.is_none() && core.may_lead() =>
+            {
+                Some(LockDelay::Until(self.waited_out(core)))
+            }
             View::Known(_) | View::Unknown => None,
         }
     }
@@ -238,6 +256,7 @@ impl Standby {
             self.abandoned = Some((*index, now));
         }
         self.adopted = false;
+        self.delayed = false;
         self.know(core, now, state);
     }
 
@@ -384,6 +403,7 @@ impl Standby {
             self.may_hold = true;
             return self.lead(core, now, sent, None);
         };
+        self.delayed = failure.kind == FailureKind::LockDelayed;
         match failure.kind {
             FailureKind::SessionGone => return Some(Turn::SessionGone),
             FailureKind::LockDelayed => {

@@ -3,6 +3,7 @@
 mod adoption;
 mod bench;
 mod drain;
+mod lock_delay;
 mod peers;
 mod properties;
 mod table;

@@ -26,6 +26,8 @@ pub enum Part {
     Keepalived,
     /// Prometheus's own judge of metrics and rules: Debian's package.
     Promtool,
+    /// HAProxy, which sends clients to a leader: only where the machine has it.
+    Haproxy,
     /// systemd-nspawn, which boots a systemd in a container: only where the machine has it.
     Nspawn,
 }
@@ -87,6 +89,11 @@ pub fn vip_manager() -> Result<PathBuf, Error> {
 /// Finds keepalived.
 pub fn keepalived() -> Result<PathBuf, Error> {
     Part::Keepalived.path()
+}
+
+/// Finds HAProxy.
+pub fn haproxy() -> Result<PathBuf, Error> {
+    Part::Haproxy.path()
 }
 
 /// Finds or fetches promtool.
@@ -163,6 +170,7 @@ impl Part {
             Self::VipManager => "vip-manager",
             Self::Keepalived => "keepalived",
             Self::Promtool => "promtool",
+            Self::Haproxy => "haproxy",
             Self::Nspawn => "systemd-nspawn",
         }
     }
@@ -172,6 +180,7 @@ impl Part {
         match self {
             Self::Consul | Self::VipManager | Self::Promtool => None,
             Self::Keepalived => Some("apt-get install keepalived"),
+            Self::Haproxy => Some("apt-get install haproxy"),
             Self::Nspawn => Some("apt-get install systemd-container"),
         }
     }
@@ -182,6 +191,7 @@ impl Part {
             Self::VipManager => "VIP_MANAGER_BIN",
             Self::Keepalived => "KEEPALIVED_BIN",
             Self::Promtool => "PROMTOOL_BIN",
+            Self::Haproxy => "HAPROXY_BIN",
             Self::Nspawn => "NSPAWN_BIN",
         }
     }
@@ -190,7 +200,7 @@ impl Part {
     /// may be where only root's `PATH` goes.
     fn on_path(self) -> Option<PathBuf> {
         match self {
-            Self::Consul | Self::Keepalived | Self::Promtool | Self::Nspawn => {
+            Self::Consul | Self::Keepalived | Self::Promtool | Self::Haproxy | Self::Nspawn => {
                 std::env::split_paths(&std::env::var_os("PATH")?)
                     .chain([PathBuf::from("/usr/sbin")])
                     .map(|directory| directory.join(self.program()))
@@ -210,7 +220,7 @@ impl Part {
             }
             Self::VipManager => vec![Source::Debian(debian::VIP_MANAGER)],
             Self::Promtool => vec![Source::Debian(debian::PROMTOOL)],
-            Self::Keepalived | Self::Nspawn => Vec::new(),
+            Self::Keepalived | Self::Haproxy | Self::Nspawn => Vec::new(),
         }
     }
 }

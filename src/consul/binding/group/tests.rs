@@ -53,7 +53,7 @@ fn an_entry_is_written_for_people_and_programs() {
     assert_eq!(
         text.unwrap(),
         format!(
-            r#"{{"session":"s1","priority":-7,"lock_delay_ms":3000,"version":"{}","since":"1970-01-01T00:00:00Z","peer":"10.0.0.1:8547","secret":"ab{zeros}01"}}"#,
+            r#"{{"session":"s1","priority":-7,"lock_delay_ms":3000,"version":"{}","since":"1970-01-01T00:00:00.000Z","peer":"10.0.0.1:8547","secret":"ab{zeros}01"}}"#,
             env!("CARGO_PKG_VERSION")
         )
     );

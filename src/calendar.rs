@@ -1,4 +1,4 @@
-//! Pure: times as the report writes them.
+//! Pure: points in time as people and other programs read them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
