@@ -12,7 +12,7 @@ use crate::election::target::VipReport;
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// [`Machine::deadline`] has come.
+    /// [`Machine::deadline`](super::Machine::deadline) has come.
     DeadlineReached,
     /// A request was answered, or failed.
     Completed {
@@ -68,7 +68,7 @@ pub enum Action {
     },
 }
 
-/// Why [`Machine::step`] wants to be called at a deadline. A stuck timer names itself in the trace.
+/// Why [`Machine::step`](super::Machine::step) wants to be called at a deadline. A stuck timer names itself in the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeadlineReason {
     /// The lease ends.
