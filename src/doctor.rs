@@ -80,3 +80,6 @@ fn judge_configuration(config: &Config, findings: &mut Findings) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

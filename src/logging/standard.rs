@@ -42,17 +42,16 @@ impl<F: AsFd> Standard<F> {
     fn line(&self, line: &[u8]) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let stream = self.stream.as_fd();
-        // A reader that stands still is waited for once, and not for each line.
-        let patience = match *lost {
-            0 => PollTimeout::from(PATIENCE),
-            _ => PollTimeout::ZERO,
+        // A reader that stands still is waited for once, and not for each line. What was lost is told in one
+        // piece with the line: it may be the only one that there is room for.
+        let taken = match *lost {
+            0 => put(stream, line, PATIENCE.into()),
+            lost => {
+                let notice = (self.notice)(lost).into_bytes();
+                put(stream, &[&notice, line].concat(), PollTimeout::ZERO)
+            }
         };
-        let told = *lost == 0 || put(stream, (self.notice)(*lost).as_bytes(), patience);
-        if told && put(stream, line, patience) {
-            *lost = 0;
-        } else {
-            *lost += 1;
-        }
+        *lost = if taken { 0 } else { *lost + 1 };
     }
 }
 

@@ -14,6 +14,9 @@ use crate::trial;
 /// The least that a pipe holds, in bytes.
 const PIPE: usize = 4096;
 
+/// The most that everybody may have (`pipe-max-size`, pipe(7)), in bytes.
+const ROOM: usize = 1024 * 1024;
+
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial(
         "a_log_that_nobody_reads_keeps_nobody_from_leading",
@@ -40,6 +43,8 @@ async fn unheard() {
     });
     let mut full = [0; PIPE];
     reader.read_exact(&mut full).unwrap();
+    // From here on there is room for all that it says.
+    fcntl(&reader, FcntlArg::F_SETPIPE_SZ(ROOM.try_into().unwrap())).unwrap();
     kill(Pid::from_raw(daemon.id().cast_signed()), Signal::SIGTERM).unwrap();
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::doctor::report::Level;
+use crate::doctor::tests::{self, Bad, assert_alone};
 
 fn own(text: &str, interface: &str) -> Own {
     let (address, prefix) = text.split_once('/').unwrap();
@@ -39,18 +40,8 @@ fn vip(address: &str, prefix: u8) -> Vip {
     }
 }
 
-fn bad(facts: &Facts) -> Vec<(Level, &'static str, String)> {
-    let mut findings = Findings::default();
-    judge(facts, &mut findings);
-    findings
-        .done()
-        .into_iter()
-        .filter(|finding| finding.level != Level::Ok)
-        .map(|finding| {
-            assert!(finding.remedy.is_some(), "{finding:?}");
-            (finding.level, finding.about, finding.what)
-        })
-        .collect()
+fn bad(facts: &Facts) -> Vec<Bad> {
+    tests::bad(|findings| judge(facts, findings))
 }
 
 fn carried(interface: &str, ours: bool) -> Option<Carried> {
@@ -251,11 +242,7 @@ fn what_is_wrong_and_how_much() {
     ];
     for (facts, level, about, words) in rows {
         let found = bad(&facts);
-        let [(found_level, found_about, what)] = found.as_slice() else {
-            panic!("{words}: {found:?}");
-        };
-        assert_eq!((*found_level, *found_about), (level, about), "{what}");
-        assert!(what.contains(words), "{words}: {what}");
+        assert_alone(&found, level, about, words);
     }
 }
 

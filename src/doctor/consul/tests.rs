@@ -1,5 +1,6 @@
 use super::*;
 use crate::doctor::report::Level;
+use crate::doctor::tests::{self, Bad, assert_alone};
 use crate::election::call::FailureKind;
 
 fn failure(kind: FailureKind, message: &str) -> Failure {
@@ -63,24 +64,13 @@ fn right(verdict: Verdict, vital: bool) -> Right {
     }
 }
 
-/// What is not as it should be: level, word and sentence.
-fn bad(facts: &Facts) -> Vec<(Level, &'static str, String)> {
+fn bad(facts: &Facts) -> Vec<Bad> {
     let wanted = Wanted {
         ttl: Duration::from_secs(10),
         confirm_interval: Duration::from_millis(333),
         check_id: Some("web".to_owned()),
     };
-    let mut findings = Findings::default();
-    judge(facts, &wanted, &mut findings);
-    findings
-        .done()
-        .into_iter()
-        .filter(|finding| finding.level != Level::Ok)
-        .map(|finding| {
-            assert!(finding.remedy.is_some(), "{finding:?}");
-            (finding.level, finding.about, finding.what)
-        })
-        .collect()
+    tests::bad(|findings| judge(facts, &wanted, findings))
 }
 
 #[test]
@@ -259,11 +249,7 @@ fn what_is_wrong_and_how_much() {
     ];
     for (facts, level, about, words) in rows {
         let found = bad(&facts);
-        let [(found_level, found_about, what)] = found.as_slice() else {
-            panic!("{words}: {found:?}");
-        };
-        assert_eq!((*found_level, *found_about), (level, about), "{what}");
-        assert!(what.contains(words), "{words}: {what}");
+        assert_alone(&found, level, about, words);
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::doctor::report::Level;
+use crate::doctor::tests::{self, Bad};
 use crate::election::call::{FailureKind, SessionId};
 
 fn facts(lock: Option<(u64, &str, Option<&str>)>, candidates: &[(&str, Option<&str>)]) -> Facts {
@@ -26,15 +27,8 @@ fn facts(lock: Option<(u64, &str, Option<&str>)>, candidates: &[(&str, Option<&s
     }
 }
 
-fn bad(facts: &Facts) -> Vec<(Level, &'static str, String)> {
-    let mut findings = Findings::default();
-    judge(facts, &mut findings);
-    findings
-        .done()
-        .into_iter()
-        .filter(|finding| finding.level != Level::Ok)
-        .map(|finding| (finding.level, finding.about, finding.what))
-        .collect()
+fn bad(facts: &Facts) -> Vec<Bad> {
+    tests::bad(|findings| judge(facts, findings))
 }
 
 #[test]
