@@ -19,6 +19,19 @@ pub fn rfc3339(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// Leaves the fraction of a second out, where a time has one.
+pub fn whole_seconds(written: &str) -> String {
+    let parts = written
+        .strip_suffix('Z')
+        .and_then(|time| time.rsplit_once('.'));
+    match parts {
+        Some((whole, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{whole}Z")
+        }
+        Some(_) | None => written.to_owned(),
+    }
+}
+
 /// The Gregorian date, so many days after the first of January 1970. Years begin in March here, so that
 /// the day that some of them have more is their last.
 fn date(days: u64) -> (u64, u64, u64) {
@@ -65,6 +78,19 @@ mod tests {
             rfc3339(UNIX_EPOCH - Duration::from_secs(1)),
             "1970-01-01T00:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn a_fraction_is_left_out_and_nothing_else() {
+        for (written, whole) in [
+            ("2026-11-22T12:03:11.123Z", "2026-11-22T12:03:11Z"),
+            ("2026-11-22T12:03:11Z", "2026-11-22T12:03:11Z"),
+            ("2026-11-22T12:03:11.1x3Z", "2026-11-22T12:03:11.1x3Z"),
+            ("yesterday", "yesterday"),
+            ("", ""),
+        ] {
+            assert_eq!(whole_seconds(written), whole);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{GroupView, HostView, Lock, Note, Role};
 use crate::acl::Rule;
+use crate::calendar::whole_seconds;
 use crate::consul::LIVENESS_SERVICE;
 use crate::consul::agent::{Check, CheckState};
 use crate::consul::below::is_trigger_value;
@@ -190,7 +191,7 @@ fn view(
     HostView {
         host: value.to_owned(),
         role,
-        since: since.map(|since| one_line(&since)),
+        since: since.as_deref().map(moment),
         node: part.node.clone(),
         priority: part.candidate.or(daemon.map(|daemon| daemon.priority)),
         fit,
@@ -231,7 +232,7 @@ fn health(
         (Some(id), Some(Some(check))) if check.state == CheckState::Critical => {
             // Consul does not say since when; the host that has no session for it does.
             let word = part.word.as_ref().filter(|_| part.sessions.is_empty());
-            let since = word.map(|word| format!(" since {}", one_line(&word.since)));
+            let since = word.map(|word| format!(" since {}", moment(&word.since)));
             let state = format!("check {id} is critical{}", since.unwrap_or_default());
             return (false, with(&state, &check.output));
         }
@@ -265,10 +266,10 @@ fn health(
 fn drained(note: Option<&Note>) -> String {
     let mut text = "drained".to_owned();
     if let Some(Note { by, since }) = note {
-        for (word, what) in [(" by ", by), (" since ", since)] {
+        for (word, what) in [(" by ", one_line(by)), (" since ", moment(since))] {
             if !what.is_empty() {
                 text += word;
-                text += &one_line(what);
+                text += &what;
             }
         }
     }
@@ -364,10 +365,15 @@ fn why_not_here(view: &GroupView, own: &str) -> Option<String> {
 }
 
 fn since_when(what: &str, since: &str) -> String {
-    match one_line(since).as_str() {
+    match moment(since).as_str() {
         "" => what.to_owned(),
         since => format!("{what}, since {since}"),
     }
+}
+
+/// When somebody else says that something was, to the second.
+fn moment(since: &str) -> String {
+    one_line(&whole_seconds(since))
 }
 
 /// Writes milliseconds as seconds with one digit behind the point.
