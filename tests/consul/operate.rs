@@ -231,6 +231,21 @@ async fn a_host_says_why_it_would_not_lead() {
         &["check vip-http is critical since 20"],
     );
 
+    let why = || {
+        let services: serde_json::Value =
+            serde_json::from_str(&place.get("catalog/service/vip-elector")).unwrap();
+        let mut services = services.as_array().unwrap().clone();
+        services.retain(|one| one["ServiceID"].as_str().unwrap().ends_with("/host1"));
+        services[0]["ServiceMeta"]["why"].clone()
+    };
+    assert!(why().as_str().unwrap().contains("status 1"), "{}", why());
+    std::fs::remove_file(sick).unwrap();
+    first.says("LOCK ACQUIRED", 1);
+    eventually("the reason to go", || match why() {
+        serde_json::Value::Null => Ok(()),
+        why => Err(why.to_string()),
+    });
+
     first.stop();
     second.stop();
 }
