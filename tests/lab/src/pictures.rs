@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::Context;
 use vip_lab::cluster::{Cluster, Fault, LOCAL_URL, Program, SETTLE_LIMIT, Setup};
 use vip_lab::drill;
+use vip_lab::time::until;
 
 /// What the command line says.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,6 +50,16 @@ impl Arguments {
             let outcome = drill::run(&mut cluster, fault, &leader, |_| ())?;
             leader = outcome.settled.with_context(|| cluster.logs())?;
         }
+        until("each host to say how it is", SETTLE_LIMIT, || {
+            let shown = status(&cluster, &leader, daemon)
+                .and_then(|mut status| Ok(status.output()?.stdout))
+                .map_err(|error| error.to_string())?;
+            let shown = String::from_utf8_lossy(&shown).into_owned();
+            match shown.contains("by its own word") {
+                false => Ok(()),
+                true => Err(shown),
+            }
+        })?;
         let printed =
             terminal::show(status(&cluster, &leader, daemon)?).context("vip-elector status")?;
         self.write("status", "vip-elector status", &printed)
