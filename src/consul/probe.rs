@@ -28,6 +28,17 @@ pub enum Verdict {
     Unknown(String),
 }
 
+impl Verdict {
+    /// What follows from a failure that was not hoped for.
+    pub fn of(failure: Failure) -> Self {
+        if failure.kind == FailureKind::Denied {
+            Self::Denied(failure.message)
+        } else {
+            Self::Unknown(failure.message)
+        }
+    }
+}
+
 /// The token, by Consul's account.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -225,8 +236,7 @@ fn verdict(answer: Result<(), Failure>, hoped: FailureKind) -> Verdict {
     match answer {
         Ok(()) => Verdict::Allowed,
         Err(failure) if failure.kind == hoped => Verdict::Allowed,
-        Err(failure) if failure.kind == FailureKind::Denied => Verdict::Denied(failure.message),
-        Err(failure) => Verdict::Unknown(failure.message),
+        Err(failure) => Verdict::of(failure),
     }
 }
 

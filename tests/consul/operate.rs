@@ -241,9 +241,9 @@ async fn a_host_says_why_it_would_not_lead() {
     assert!(why().as_str().unwrap().contains("status 1"), "{}", why());
     std::fs::remove_file(sick).unwrap();
     first.says("LOCK ACQUIRED", 1);
-    eventually("the reason to go", || match why() {
-        serde_json::Value::Null => Ok(()),
-        why => Err(why.to_string()),
+    eventually("the reason to go", || {
+        let why = why();
+        why.is_null().then_some(()).ok_or_else(|| why.to_string())
     });
 
     first.stop();

@@ -13,7 +13,7 @@ use crate::consul::kv::Consistency;
 use crate::consul::probe::Verdict;
 use crate::doctor::consul::{Endpoint, Facts, Right};
 use crate::doctor::group::{self, Candidate};
-use crate::election::call::{Entry, Failure, FailureKind};
+use crate::election::call::{Entry, Failure};
 
 /// What one question may take: longer than a daemon that leads would wait.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -193,17 +193,7 @@ fn seen(count: Result<usize, Failure>) -> Verdict {
     match count {
         Ok(0) => Verdict::Denied("consul shows none".to_owned()),
         Ok(_) => Verdict::Allowed,
-        Err(failure) => match failure.kind {
-            FailureKind::Denied => Verdict::Denied(failure.message),
-            FailureKind::SessionGone
-            | FailureKind::CheckMissing
-            | FailureKind::CheckCritical
-            | FailureKind::Held
-            | FailureKind::LockDelayed
-            | FailureKind::Changed
-            | FailureKind::Unavailable
-            | FailureKind::Refused => Verdict::Unknown(failure.message),
-        },
+        Err(failure) => Verdict::of(failure),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The machine at its edges, its transition table, and its invariants under any events.
 
 mod adoption;
+mod answers;
 mod bench;
 mod drain;
 mod lock_delay;
@@ -11,9 +12,10 @@ mod takeover;
 
 use std::time::Duration;
 
+use self::answers::{abandoned, failure, held, key, missing, released};
 use self::bench::Bench;
 use super::*;
-use crate::election::call::{Call, Entry, FailureKind, KeyRead, LOCK_FLAG, SessionId};
+use crate::election::call::{Call, FailureKind, KeyRead, SessionId};
 use crate::election::candidate::Contact;
 use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
@@ -40,48 +42,6 @@ pub(super) fn adoptable() -> Before {
         name: "before-0".into(),
         session: SessionId::new("ours"),
     }
-}
-
-pub(super) fn failure(kind: FailureKind) -> Failure {
-    Failure {
-        kind,
-        message: format!("{kind:?}"),
-    }
-}
-
-pub(super) fn key(index: u64, session: Option<&str>, value: &str, flags: u64) -> KeyRead {
-    let value = (!value.is_empty()).then(|| value.as_bytes().to_vec());
-    let session = session.map(SessionId::new);
-    KeyRead {
-        index,
-        entry: Some(Entry {
-            value,
-            flags,
-            session,
-            modify_index: index,
-        }),
-    }
-}
-
-pub(super) fn missing(index: u64) -> KeyRead {
-    KeyRead { index, entry: None }
-}
-
-pub(super) fn released(index: u64) -> KeyRead {
-    key(index, None, "", LOCK_FLAG)
-}
-
-pub(super) fn abandoned(index: u64) -> KeyRead {
-    key(index, None, "web2", LOCK_FLAG)
-}
-
-pub(super) fn held(index: u64, by: &str) -> KeyRead {
-    key(
-        index,
-        Some(by),
-        if by == "ours" { "web1" } else { "web2" },
-        LOCK_FLAG,
-    )
 }
 
 fn ms(millis: u64) -> Duration {
