@@ -40,6 +40,7 @@ fn session(value: &str, node: &str) -> Session {
         name: format!("vip-elector {KEY} {value} 00000000000000ff-0"),
         node: node.to_owned(),
         lock_delay: Duration::from_secs(3),
+        checks: Vec::new(),
     }
 }
 

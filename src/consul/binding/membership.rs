@@ -124,10 +124,8 @@ impl Binding {
         timeout: Duration,
     ) -> Result<Option<SessionId>, Failure> {
         let found = match id {
-            Some(id) => {
-                let session = self.client.session(id, timeout).await?;
-                session.filter(|session| session.name == name)
-            }
+            // Consul gives no id twice. Which of the groups that share it has named it is of no importance.
+            Some(id) => self.client.session(id, timeout).await?,
             None => {
                 let home = self.home();
                 let sessions = self.client.sessions(home.as_deref(), timeout).await?;
@@ -137,6 +135,9 @@ impl Binding {
         let Some(session) = found else {
             return Ok(None);
         };
+        if let Some(liveness) = &self.liveness {
+            liveness.pass_too(session.checks);
+        }
         self.settle(Some(session.node));
         Ok(Some(session.id))
     }

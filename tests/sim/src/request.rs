@@ -145,6 +145,7 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             Op::CheckIndex(group::switchover(), *index),
             Op::Delete(group::switchover()),
         ]),
+        Call::LetGo { session, seen } => Command::Txn(let_go(session, seen.as_ref(), entry())),
         Call::FindSession { .. }
         | Call::RenewSession(_)
         | Call::SessionLockDelay(_)
@@ -156,6 +157,31 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
         | Call::DeregisterService
         | Call::WatchGroup { .. } => return None,
     })
+}
+
+/// How a session that others use is left.
+fn let_go(session: &SessionId, seen: Option<&Entry>, entry: String) -> Vec<Op> {
+    let key = || KEY.to_owned();
+    let write = |value: &[u8], flags| Write {
+        key: key(),
+        value: value.to_vec(),
+        flags,
+    };
+    let mut operations = match seen {
+        None => vec![Op::CheckNotExists(key())],
+        Some(seen) if seen.session.as_ref() == Some(session) => vec![
+            Op::CheckSession(key(), session.clone()),
+            Op::Unlock(write(VACANT, LOCK_FLAG), session.clone()),
+        ],
+        Some(seen) if seen.session.is_some() => vec![Op::CheckIndex(key(), seen.modify_index)],
+        Some(seen) => {
+            let value = seen.value.as_deref().unwrap_or_default();
+            let same = Op::Set(write(value, seen.flags));
+            vec![Op::CheckIndex(key(), seen.modify_index), same]
+        }
+    };
+    operations.push(Op::Delete(entry));
+    operations
 }
 
 fn bound_to(liveness: bool) -> Vec<String> {

@@ -1,0 +1,145 @@
+//! Pure: leaving a session that others go on with.
+//!
+//! First a consistent read shows what the key is. Then one transaction checks that it is so still, unlocks it where
+//! the session has it, deletes the entry by which another host could hand it to that session, and gives a
+//! key that is free another index, so that an acquire which is under way fails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Asked, Seat, Sharing, Ticket};
+use crate::election::call::{Answer, Call, Failure, FailureKind, SessionId};
+use crate::election::time::Timestamp;
+
+/// How often the key may change between the read and the transaction before it is tried again later.
+const TRIES: u32 = 3;
+
+/// How much later, where no group asks for it.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(super) struct Leavings {
+    under_way: BTreeMap<Ticket, Leaving>,
+    /// Those that have failed, and who has gone meanwhile.
+    later: Vec<(Timestamp, Leaving)>,
+}
+
+/// A group that is leaving a session.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    seat: Seat,
+    session: SessionId,
+    /// Who waits for it; nobody where a session that was left is found to have the key after all.
+    asked: Option<Ticket>,
+    timeout: Duration,
+    tries: u32,
+}
+
+impl Leavings {
+    pub(super) fn take(&mut self, ticket: Ticket) -> Option<Leaving> {
+        self.under_way.remove(&ticket)
+    }
+
+    pub(super) fn has(&self, ticket: Ticket) -> bool {
+        self.under_way.contains_key(&ticket)
+    }
+
+    pub(super) fn is_leaving(&self, seat: Seat) -> bool {
+        let later = self.later.iter().map(|(_, leaving)| leaving);
+        let mut all = self.under_way.values().chain(later);
+        all.any(|leaving| leaving.seat == seat)
+    }
+
+    /// Returns the one of this group and this session, if it is being left already.
+    fn of(&mut self, seat: Seat, session: &SessionId) -> Option<&mut Leaving> {
+        let later = self.later.iter_mut().map(|(_, leaving)| leaving);
+        self.under_way
+            .values_mut()
+            .chain(later)
+            .find(|leaving| leaving.seat == seat && leaving.session == *session)
+    }
+}
+
+impl Sharing {
+    pub(super) fn leave(
+        &mut self,
+        seat: Seat,
+        session: SessionId,
+        asked: Option<Ticket>,
+        timeout: Duration,
+    ) {
+        if let Some(leaving) = self.leavings.of(seat, &session) {
+            leaving.asked = asked.or(leaving.asked);
+            return;
+        }
+        let leaving = Leaving {
+            seat,
+            session,
+            asked,
+            timeout,
+            tries: 0,
+        };
+        self.step(leaving, Call::Read);
+    }
+
+    /// Tries again what was left to be done.
+    pub(super) fn leave_later(&mut self, now: Timestamp) {
+        while let Some(due) = self.leavings.later.iter().position(|(at, _)| *at <= now) {
+            let (_, leaving) = self.leavings.later.swap_remove(due);
+            self.step(leaving, Call::Read);
+        }
+    }
+
+    pub(super) fn go_on_leaving(
+        &mut self,
+        now: Timestamp,
+        mut leaving: Leaving,
+        result: Result<Answer, Failure>,
+    ) {
+        match result {
+            Ok(Answer::Key(read)) => {
+                let session = leaving.session.clone();
+                let seen = read.entry;
+                self.step(leaving, Call::LetGo { session, seen });
+            }
+            Ok(_) => {
+                self.pool.left(leaving.seat, &leaving.session);
+                if let Some(asked) = leaving.asked {
+                    self.answer(asked, Ok(Answer::Done));
+                }
+            }
+            Err(failure) => {
+                leaving.tries += 1;
+                if failure.kind == FailureKind::Changed && leaving.tries < TRIES {
+                    self.step(leaving, Call::Read);
+                    return;
+                }
+                if let Some(asked) = leaving.asked.take() {
+                    self.answer(asked, Err(failure));
+                }
+                leaving.tries = 0;
+                self.leavings.later.push((now + PAUSE, leaving));
+            }
+        }
+    }
+
+    /// Makes a call of its own, which nobody forgets.
+    fn step(&mut self, leaving: Leaving, call: Call) {
+        let ticket = Ticket(self.number());
+        let reads = call == Call::Read;
+        self.calls.insert(
+            ticket,
+            Asked {
+                seat: leaving.seat,
+                call,
+                timeout: leaving.timeout,
+            },
+        );
+        self.leavings.under_way.insert(ticket, leaving);
+        if reads {
+            self.reads.push_back(ticket);
+        } else {
+            self.changes.push_back(ticket);
+        }
+    }
+}

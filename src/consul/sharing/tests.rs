@@ -1,0 +1,1 @@
+//! What the groups of one process get of what they ask.
