@@ -1,6 +1,5 @@
 //! Driver: every group moves away from one host at once, and what the kernels said of it.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -48,16 +47,18 @@ pub struct Exodus {
 
 /// Has one host lead every group, and every other one stand by.
 pub fn gather(cluster: &mut Cluster, host: &str) -> Result<(), Error> {
-    let others = cluster.others(host).map(|other| other.name().to_owned());
-    let others: Vec<String> = others.collect();
-    for other in &others {
-        cluster.stop_daemon(other)?;
-    }
-    wait_for(cluster, "one host to have every address", |holder| {
-        holder == host
-    })?;
-    for other in &others {
-        cluster.start_daemon(other)?;
+    if led_by(cluster, |holder| holder == host).is_err() {
+        let others = cluster.others(host).map(|other| other.name().to_owned());
+        let others: Vec<String> = others.collect();
+        for other in &others {
+            cluster.stop_daemon(other)?;
+        }
+        wait_for(cluster, "one host to have every address", |holder| {
+            holder == host
+        })?;
+        for other in &others {
+            cluster.start_daemon(other)?;
+        }
     }
     cluster.settle(LIMIT)?;
     if cluster.elects() {
@@ -126,22 +127,22 @@ fn sum_up(moves: &[(IpAddr, Option<Move>)], start: Instant, overlap: Duration) -
 
 /// Waits until each address is on a host that is `wanted`.
 fn wait_for(cluster: &Cluster, what: &str, wanted: impl Fn(&str) -> bool) -> Result<(), Timeout> {
-    until(what, LIMIT, || {
-        let present = cluster.addresses().present();
-        let wanting: BTreeSet<IpAddr> = cluster
-            .groups()
-            .iter()
-            .map(Group::address)
-            .filter(|address| match present.get(address) {
-                Some(holders) => !holders.iter().any(|holder| wanted(holder)),
-                None => true,
-            })
-            .collect();
-        match wanting.first() {
-            None => Ok(()),
-            Some(first) => Err(format!("{} are not there, {first} for one", wanting.len())),
-        }
-    })
+    until(what, LIMIT, || led_by(cluster, &wanted))
+}
+
+fn led_by(cluster: &Cluster, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+    let present = cluster.addresses().present();
+    let addresses = cluster.groups().iter().map(Group::address);
+    let missing: Vec<IpAddr> = addresses
+        .filter(|address| match present.get(address) {
+            Some(holders) => !holders.iter().any(|holder| wanted(holder)),
+            None => true,
+        })
+        .collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(first) => Err(format!("{} are not there, {first} for one", missing.len())),
+    }
 }
 
 #[cfg(test)]

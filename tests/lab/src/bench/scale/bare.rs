@@ -23,11 +23,14 @@ const RUNS: usize = 5;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const FOLDER: &str = "bench/bare/";
 
-/// Returns how long each of some handovers of `locks` locks took.
-pub(super) fn measure(cluster: &Cluster, locks: usize) -> anyhow::Result<Vec<Duration>> {
-    let [from, to, ..] = cluster.hosts() else {
-        anyhow::bail!("this takes two hosts");
-    };
+/// Returns how long each of some handovers of `locks` locks took, by a client on `host`.
+pub(super) fn measure(
+    cluster: &Cluster,
+    host: &str,
+    locks: usize,
+) -> anyhow::Result<Vec<Duration>> {
+    let (from, to) = (cluster.host(host)?, cluster.others(host).next());
+    let to = to.context("this takes two hosts")?;
     let client = Client::new(from.namespace());
     let sessions = [client.session(from.name())?, client.session(to.name())?];
     let measured = (|| {

@@ -17,10 +17,6 @@ use crate::screen::Screen;
 /// The time between two questions of a client: the kernels' words count here.
 pub(super) const RHYTHM: Duration = Duration::from_millis(20);
 
-/// The host that leads every group, and one that leads none.
-const LEADER: &str = "web1";
-const STANDBY: &str = "web2";
-
 /// How long after all is well nothing is measured yet: first renewals, second announcements.
 const CALM: Duration = Duration::from_secs(10);
 /// How often connections are counted.
@@ -42,14 +38,14 @@ pub(super) fn measure(
         row.missing.push(half_way(&cluster)?);
         return Err(error).with_context(|| cluster.logs());
     }
-    exodus::gather(&mut cluster, LEADER).with_context(|| cluster.logs())?;
+    let leader = gather(&mut cluster)?;
+    let seconds = time.as_secs();
     screen.note(&format!(
-        "{LEADER} leads them all; weighing for {} s",
-        time.as_secs()
+        "{leader} leads them all; weighing for {seconds} s"
     ));
-    weigh(&cluster, time, row)?;
+    weigh(&cluster, &leader, time, row)?;
     if cluster.elects() {
-        let times = bare::measure(&cluster, usize::from(groups))?;
+        let times = bare::measure(&cluster, &leader, usize::from(groups))?;
         let times = times.into_iter().map(milliseconds).collect();
         row.floor = Some(Floor::new(times, bare::AT_ONCE));
     }
@@ -58,19 +54,30 @@ pub(super) fn measure(
             // Its address stays for ever.
             continue;
         }
-        let seen = exodus::run(&mut cluster, LEADER, ending).with_context(|| cluster.logs())?;
+        let leader = gather(&mut cluster)?;
+        let seen = exodus::run(&mut cluster, &leader, ending);
+        let seen = seen.with_context(|| cluster.logs())?;
         screen.note(&format!("{ending:?}: {seen:?}"));
         row.add(ending, &seen);
         match ending {
-            Ending::Stop | Ending::Kill => cluster.start_daemon(LEADER)?,
-            Ending::Crash => break,
+            Ending::Stop | Ending::Kill => cluster.start_daemon(&leader)?,
+            Ending::Crash => cluster.reboot(&leader)?,
         }
         cluster
             .settle(SETTLE_LIMIT)
             .with_context(|| cluster.logs())?;
-        exodus::gather(&mut cluster, LEADER).with_context(|| cluster.logs())?;
     }
     Ok(())
+}
+
+/// Has a host lead every group whose server does not lead Consul: whoever takes both along costs an
+/// election of Consul's as well. Returns it.
+fn gather(cluster: &mut Cluster) -> anyhow::Result<String> {
+    let raft_leader = cluster.raft_leader()?;
+    let host = cluster.others(&raft_leader).next().context("one host")?;
+    let host = host.name().to_owned();
+    exodus::gather(cluster, &host).with_context(|| cluster.logs())?;
+    Ok(host)
 }
 
 /// Says how far a cluster has come that does not get well.
@@ -93,8 +100,9 @@ fn half_way(cluster: &Cluster) -> anyhow::Result<String> {
     ))
 }
 
-fn weigh(cluster: &Cluster, time: Duration, row: &mut Row) -> anyhow::Result<()> {
-    let hosts = [cluster.host(LEADER)?, cluster.host(STANDBY)?];
+fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyhow::Result<()> {
+    let standby = cluster.others(leader).next().context("no standby")?;
+    let hosts = [cluster.host(leader)?, standby];
     std::thread::sleep(CALM);
     let (start, asked) = (Instant::now(), asked(cluster));
     let before = [use_of(hosts[0])?, use_of(hosts[1])?];
