@@ -152,7 +152,7 @@ impl Mirror {
     }
 
     /// Announces that an address is about to be added or prolonged.
-    pub(crate) fn expect(&self, place: Place) -> Expected<'_> {
+    pub(crate) fn anticipate(&self, place: Place) -> Expected<'_> {
         let mut state = self.lock();
         // What is queued is older.
         let _ = state.catch_up(&self.socket);

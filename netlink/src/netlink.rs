@@ -142,7 +142,7 @@ impl Netlink {
         flags: u16,
         operation: Operation,
     ) -> Result<(), Error> {
-        let expected = self.mirror.expect(Place::exact(link.index, vip));
+        let expected = self.mirror.anticipate(Place::exact(link.index, vip));
         let request = RouteNetlinkMessage::NewAddress(message::leased(link.index, vip, lifetime));
         match self.mirror.requests().carry_out(request, flags).await {
             Ok(_) => {
