@@ -14,7 +14,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use vip_netlink::Netlink;
 
 use self::answers::Answers;
 use self::member::Member;
@@ -36,6 +35,7 @@ use crate::runtime::address::AddressFile;
 use crate::runtime::lock::{self, GroupLock};
 use crate::runtime::session::SessionFile;
 use crate::systemd::{Systemd, Word};
+use crate::vip::hands::Hands;
 use crate::vip::kernel::marks_addresses;
 
 /// How long a stop may take before the process leaves without it. The kernel ends the address and
@@ -48,7 +48,7 @@ pub enum Error {
     /// The client could not be made from the configuration.
     #[error("preparing the connection to consul")]
     Client(#[from] BuildError),
-    /// No netlink socket.
+    /// No netlink socket, or no packet socket.
     #[error("opening the connection to the kernel's addresses")]
     Netlink(#[source] vip_netlink::Error),
     /// No timer, no signal handler, no runtime.
@@ -128,8 +128,8 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         .map(|group| lock_group(&directory, group.name()))
         .collect::<Result<Vec<_>, _>>()?;
     let client = Client::new(&config.access)?;
-    let netlink = match config.manage_vip {
-        true => Some(Arc::new(Netlink::open().map_err(Error::Netlink)?)),
+    let hands = match config.manage_vip {
+        true => Some(Arc::new(Hands::open().map_err(Error::Netlink)?)),
         false => None,
     };
     let hub = Hub::new(client.clone());
@@ -141,7 +141,8 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let mut members = Vec::new();
     let mut hooking = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
-        let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
+        let netlink = hands.as_ref().map(|hands| &*hands.netlink);
+        let (contact, peers) = neighbours.of(group, netlink).await;
         let bound = config.session.check_mode == CheckMode::Session;
         if lock.is_some() {
             answers.open(&directory, group.name());
@@ -178,7 +179,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             memory,
             before,
             address_file: AddressFile::of(&directory, group.name()),
-            netlink: netlink.clone(),
+            hands: hands.clone(),
             stopping: stopping.clone(),
             told,
         };

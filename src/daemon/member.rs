@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
-use vip_netlink::Netlink;
 
 use super::{Error, setup};
 use crate::config::Group;
@@ -23,6 +22,7 @@ use crate::peers::post::Letterbox;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::status::snapshot::Snapshot;
+use crate::vip::hands::Hands;
 use crate::vip::kernel::LinkKernel;
 use crate::vip::task;
 
@@ -38,7 +38,7 @@ pub(super) struct Member {
     /// What it has found of the process before.
     pub(super) before: Before,
     pub(super) address_file: AddressFile,
-    pub(super) netlink: Option<Arc<Netlink>>,
+    pub(super) hands: Option<Arc<Hands>>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) told: watch::Sender<Snapshot>,
 }
@@ -55,7 +55,7 @@ impl Member {
             memory,
             before,
             address_file,
-            netlink,
+            hands,
             stopping,
             told,
         } = self;
@@ -71,12 +71,12 @@ impl Member {
             before,
         };
         let mut tasks = JoinSet::new();
-        let link = match (netlink, group.vip) {
-            (Some(netlink), Some(vip)) => {
+        let link = match (hands, group.vip) {
+            (Some(hands), Some(vip)) => {
                 let (orders, orders_seen) = watch::channel(params.first_order());
                 let (reports, reports_seen) = watch::channel(None);
                 let address = vip.address;
-                let kernel = LinkKernel::new(vip, netlink, address_file);
+                let kernel = LinkKernel::new(vip, hands, address_file);
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,
