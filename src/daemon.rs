@@ -22,10 +22,11 @@ use self::neighbours::Neighbours;
 use self::reload::Reloading;
 pub use self::reload::Reread;
 use crate::config::{CheckMode, Config, Group, KernelLease, Session};
-use crate::consul::{self, Binding, BuildError, Client, token};
+use crate::consul::{self, Binding, BuildError, Client, Hub, token};
 use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::Options;
+use crate::election::note::Before;
 use crate::health;
 use crate::hooks;
 use crate::logging::{Chain, Logging};
@@ -131,12 +132,13 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         true => Some(Arc::new(Netlink::open().map_err(Error::Netlink)?)),
         false => None,
     };
+    let hub = Hub::new(client.clone());
     let mut neighbours = Neighbours::open(config).await;
     let (told, health) = watch::channel(Health::Unknown);
     let (stop, stopping) = watch::channel(false);
     let (hooks, told_to) = watch::channel(config.hooks.clone());
     let mut answers = Answers::new();
-    let mut groups = JoinSet::new();
+    let mut members = Vec::new();
     let mut hooking = JoinSet::new();
     for (group, lock) in config.groups.iter().zip(locks) {
         let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
@@ -147,30 +149,34 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         let told = answers.of(config, group, terms(config));
         let seen = told.subscribe();
         hooking.spawn(hooks::tell(told_to.clone(), told.subscribe()));
+        let memory = match &lock {
+            Some(_) => Some(session_file(config, group, &directory)?),
+            None => None,
+        };
+        let before = memory.as_ref().map_or(Before::Nothing, SessionFile::before);
+        let binding = Binding::new(
+            client.clone(),
+            consul::Terms {
+                key: group.trigger_key.clone(),
+                value: group.trigger_value.clone(),
+                ttl: config.session.ttl,
+                lock_delay: config.session.lock_delay,
+                check_id: config.session.check_id.clone().filter(|_| bound),
+                priority: config.priority,
+                contact,
+                liveness_ttl: config.liveness_ttl,
+            },
+        )
+        .saying(move || seen.borrow().word());
         let member = Member {
             group: group.clone(),
             terms: terms(config),
             options: options(config),
             peers,
             health: health.clone(),
-            consul: Binding::new(
-                client.clone(),
-                consul::Terms {
-                    key: group.trigger_key.clone(),
-                    value: group.trigger_value.clone(),
-                    ttl: config.session.ttl,
-                    lock_delay: config.session.lock_delay,
-                    check_id: config.session.check_id.clone().filter(|_| bound),
-                    priority: config.priority,
-                    contact,
-                    liveness_ttl: config.liveness_ttl,
-                },
-            )
-            .saying(move || seen.borrow().word()),
-            memory: match &lock {
-                Some(_) => Some(session_file(config, group, &directory)?),
-                None => None,
-            },
+            consul: hub.enter(binding, &before),
+            memory,
+            before,
             address_file: AddressFile::of(&directory, group.name()),
             netlink: netlink.clone(),
             stopping: stopping.clone(),
@@ -185,6 +191,11 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
             manage_vip = config.manage_vip,
             "taking part in the election"
         );
+        members.push((member, lock));
+    }
+    // Not before all have entered the hub: several may have one session to adopt.
+    let mut groups = JoinSet::new();
+    for (member, lock) in members {
         groups.spawn(async move {
             let _alone = lock;
             member.run().await
@@ -300,6 +311,7 @@ fn options(config: &Config) -> Options {
         preempt_after: config.preempt_after,
         liveness_ttl: config.liveness_ttl,
         peer_interval: config.peers.map(|peers| peers.interval),
+        beats_repeated: config.groups.len() > 1,
         health: Health::Unknown,
     }
 }

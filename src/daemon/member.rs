@@ -11,7 +11,7 @@ use vip_netlink::Netlink;
 
 use super::{Error, setup};
 use crate::config::Group;
-use crate::consul::Binding;
+use crate::consul::GroupLine;
 use crate::driver::clock::BootClock;
 use crate::driver::{self, World, journal};
 use crate::election::health::Health;
@@ -33,8 +33,10 @@ pub(super) struct Member {
     pub(super) options: Options,
     pub(super) peers: Option<Letterbox>,
     pub(super) health: watch::Receiver<Health>,
-    pub(super) consul: Binding,
+    pub(super) consul: GroupLine,
     pub(super) memory: Option<SessionFile>,
+    /// What it has found of the process before.
+    pub(super) before: Before,
     pub(super) address_file: AddressFile,
     pub(super) netlink: Option<Arc<Netlink>>,
     pub(super) stopping: watch::Receiver<bool>,
@@ -51,6 +53,7 @@ impl Member {
             health,
             consul,
             memory,
+            before,
             address_file,
             netlink,
             stopping,
@@ -65,7 +68,7 @@ impl Member {
             session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
             value: group.trigger_value,
             options,
-            before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
+            before,
         };
         let mut tasks = JoinSet::new();
         let link = match (netlink, group.vip) {

@@ -3,12 +3,13 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 use vip_netlink::Netlink;
 
 use crate::config::{Config, Group, Vip};
-use crate::election::candidate::Contact;
+use crate::election::candidate::{Contact, Secret};
 use crate::logging::Chain;
 use crate::peers::contact::{self, Own};
 use crate::peers::own;
@@ -17,6 +18,8 @@ use crate::peers::post::{Letterbox, Post};
 /// The process's socket, and what is not to be published as its address.
 pub(super) struct Neighbours {
     post: Option<Post>,
+    /// How often heartbeats go out, and what those to this host are signed with, where several groups share them.
+    shared: Option<(Duration, Option<Secret>)>,
     vips: Vec<IpAddr>,
     consul: Vec<IpAddr>,
 }
@@ -38,8 +41,12 @@ impl Neighbours {
         };
         let vips = config.groups.iter().filter_map(|group| group.vip.as_ref());
         let consul = config.access.endpoints.iter();
+        let interval = config.peers.map(|peers| peers.interval);
         Self {
             post,
+            shared: interval
+                .filter(|_| config.groups.len() > 1)
+                .map(|interval| (interval, None)),
             vips: vips.map(|vip| vip.address).collect(),
             consul: consul.filter_map(|endpoint| endpoint.ip()).collect(),
         }
@@ -71,7 +78,8 @@ impl Neighbours {
             );
             return (None, None);
         };
-        let secret = match own::fresh_secret() {
+        let known = self.shared.and_then(|(_, secret)| secret);
+        let secret = match known.map_or_else(own::fresh_secret, Ok) {
             Ok(secret) => secret,
             Err(error) => {
                 warn!(
@@ -83,8 +91,15 @@ impl Neighbours {
                 return (None, None);
             }
         };
+        let letterbox = match &mut self.shared {
+            Some((interval, shared)) => {
+                *shared = Some(secret);
+                post.open_shared(&secret, *interval)
+            }
+            None => post.open(&secret),
+        };
         debug!(group = name, %address, "other hosts are heard");
-        (Some(Contact { address, secret }), Some(post.open(&secret)))
+        (Some(Contact { address, secret }), Some(letterbox))
     }
 
     /// Returns what fills the letterboxes, for as long as it is polled.

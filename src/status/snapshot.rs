@@ -117,7 +117,7 @@ impl Snapshot {
             Some(
                 Event::DeadlineReached
                 | Event::Remembered { .. }
-                | Event::Heard(_)
+                | Event::Heard { .. }
                 | Event::Health(_)
                 | Event::Stop,
             )

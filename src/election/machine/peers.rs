@@ -32,6 +32,9 @@ const HOLD_OFF: Duration = Duration::from_secs(10);
 const DEPOSE_PAUSE: Duration = Duration::from_millis(250);
 const DEPOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How many heartbeats the post sends for one of a group that shares it with others.
+pub(crate) const BEATS_REPEATED: u32 = 4;
+
 #[derive(Debug)]
 pub(super) struct Peers {
     /// When the next heartbeat of ours is due, if we lead.
@@ -147,7 +150,13 @@ impl Core {
         if now < self.peers.beat_at {
             return;
         }
-        self.peers.beat_at = now + interval;
+        // What is said again for us in between.
+        let repeated = if self.params.options.beats_repeated {
+            BEATS_REPEATED
+        } else {
+            1
+        };
+        self.peers.beat_at = now + interval * repeated;
         let patience = self.params.terms.patience(interval);
         self.say_to_all(now, own, own, Message::Heartbeat { patience });
     }
@@ -204,6 +213,11 @@ impl Core {
         self.peers.due = self.next_look(interval);
     }
 
+    pub(super) fn listens_to(&self) -> Option<&SessionId> {
+        let hearing = self.peers.hearing.as_ref();
+        hearing.map(|hearing| &hearing.leader.session)
+    }
+
     /// Ends the session of the leader that is silent, if we may.
     fn depose(&mut self, now: Timestamp, interval: Duration) {
         let may = now >= self.peers.not_before
@@ -245,7 +259,13 @@ impl Core {
     }
 
     /// Takes in what another host said. What is old, or not for this moment, is not listened to.
-    pub(super) fn heard(&mut self, now: Timestamp, own: Option<&SessionId>, said: Datagram) {
+    pub(super) fn heard(
+        &mut self,
+        now: Timestamp,
+        came_at: Timestamp,
+        own: Option<&SessionId>,
+        said: Datagram,
+    ) {
         let Some(interval) = self.peer_interval() else {
             return;
         };
@@ -262,7 +282,7 @@ impl Core {
                     .is_none_or(|last| said.sequence > last.sequence);
                 if said.from == said.leader && new {
                     hearing.heartbeat = Some(Heartbeat {
-                        at: now,
+                        at: came_at,
                         sequence: said.sequence,
                         patience,
                     });
