@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use self::joint::Joint;
-use self::leaving::Leavings;
+use self::leaving::{LEAVING_TIMEOUT, Leavings};
 use self::pool::Pool;
 use self::service::Service;
 use crate::election::call::{Answer, Call, Failure, FailureKind};
@@ -140,18 +140,23 @@ impl Sharing {
             Before::Leftover {
                 session: Some(session),
                 ..
-            } => self.pool.left(seat, session),
+            } => {
+                self.pool.adopt(session, seat, bond);
+                self.pool.spend(seat, session);
+            }
             Before::Leftover { session: None, .. } | Before::Nothing => {}
         }
     }
 
     /// Takes in that a group has ended, and asks no more.
     pub fn depart(&mut self, seat: Seat) {
-        // Whatever it has not let go of is let go of all the same.
         let leavings = &self.leavings;
         self.calls
             .retain(|ticket, asked| asked.seat != seat || leavings.has(*ticket));
-        self.pool.depart(seat);
+        // Whatever it has not let go of is let go of all the same.
+        for session in self.pool.depart(seat) {
+            self.leave(seat, session, None, LEAVING_TIMEOUT);
+        }
         if let Some(bond) = self.bonds.remove(&seat)
             && let Some(service) = self.services.get_mut(&bond)
         {
@@ -194,6 +199,9 @@ impl Sharing {
             {
                 self.answers.push((ticket, Ok(Answer::Done)));
             }
+            (Call::DestroySession(session), Some(_)) if self.pool.is_left_behind(seat, session) => {
+                self.answers.push((ticket, Ok(Answer::Done)));
+            }
             (Call::DestroySession(session), Some(_)) => {
                 let session = session.clone();
                 if self.pool.ends_with(seat, &session) || !self.keeps(Rule::OneGroupEndsNoOther) {
@@ -201,7 +209,7 @@ impl Sharing {
                 } else if self.pool.has_left_cleanly(seat, &session)
                     || !self.keeps(Rule::LeavingIsProven)
                 {
-                    self.pool.left(seat, &session);
+                    self.has_left(seat, &session);
                     self.answers.push((ticket, Ok(Answer::Done)));
                 } else {
                     self.leave(seat, session, Some(ticket), timeout);
@@ -235,15 +243,18 @@ impl Sharing {
                 }
             }
             (Call::DeregisterService, Some(of)) => {
-                if self.services.entry(of).or_default().needs_no(seat) {
-                    self.joint.ask(ticket, seat, bond, call, timeout);
-                } else {
-                    self.answers.push((ticket, Ok(Answer::Done)));
+                match self.services.entry(of).or_default().needs_no(seat) {
+                    Some(call) => self.joint.ask(ticket, seat, bond, call, timeout),
+                    None => self.answers.push((ticket, Ok(Answer::Done))),
                 }
+            }
+            (Call::SessionLockDelay(holder), _) => {
+                // A watch has shown who has the key.
+                self.leave_again(seat, holder.clone(), timeout);
+                self.joint.ask(ticket, seat, bond, call, timeout);
             }
             (
                 Call::FindSession { .. }
-                | Call::SessionLockDelay(_)
                 | Call::Depose(_)
                 | Call::Watch { .. }
                 | Call::WatchThroughLeader { .. }
@@ -388,10 +399,18 @@ impl Sharing {
         match (&asked.call, &result) {
             (Call::Read, Ok(Answer::Key(read))) => {
                 let holder = read.entry.as_ref().and_then(|entry| entry.session.clone());
-                if let Some(holder) = holder.filter(|holder| self.pool.is_left_behind(seat, holder))
-                {
-                    // By an entry that could not be deleted, or a request that was very late.
-                    self.leave(seat, holder, None, asked.timeout);
+                let timeout = asked.timeout;
+                if !self.keeps(Rule::ReadAnswersEarlierCalls) {
+                    self.old.insert(seat, (now, result.clone()));
+                }
+                if let Some(holder) = holder {
+                    self.leave_again(seat, holder, timeout);
+                }
+            }
+            (Call::Register(_), Err(failure)) if failure.kind == FailureKind::Held => {
+                let timeout = asked.timeout;
+                for session in self.pool.left_behind(seat) {
+                    self.leave_again(seat, session, timeout);
                 }
             }
             (
@@ -410,9 +429,6 @@ impl Sharing {
                 self.pool.leaves_cleanly(seat, session);
             }
             (_, _) => {}
-        }
-        if !self.keeps(Rule::ReadAnswersEarlierCalls) {
-            self.old.insert(seat, (now, result.clone()));
         }
         self.answer(ticket, result);
     }
@@ -442,6 +458,11 @@ impl Sharing {
             (Call::FindSession { .. }, Ok(Answer::Found(Some(session)))) => {
                 if let Some(bond) = bond {
                     self.pool.found(session, bond, seats());
+                }
+            }
+            (Call::FindSession { id: Some(id), .. }, Ok(Answer::Found(None))) => {
+                for seat in seats() {
+                    self.pool.left(seat, id);
                 }
             }
             (Call::RenewSession(session), Ok(_)) => self.pool.lives(now, session),

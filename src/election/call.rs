@@ -164,6 +164,8 @@ pub enum Call {
         session: SessionId,
         /// The key as a consistent read has shown it.
         seen: Option<Entry>,
+        /// Whether our candidate entry goes with it.
+        registered: bool,
     },
 }
 
@@ -220,7 +222,7 @@ impl Call {
                 request,
                 ..
             } => 3 + usize::from(*registered) + 2 * usize::from(request.is_some()),
-            Self::LetGo { .. } => 3,
+            Self::LetGo { registered, .. } => 3 + usize::from(*registered),
             Self::CreateSession { .. }
             | Self::FindSession { .. }
             | Self::RenewSession(_)

@@ -133,7 +133,10 @@ impl<'a> Change<'a> {
                 | Call::Register(_)
                 | Call::Unregister(_)
                 | Call::DropRequest { .. }
-                | Call::LetGo { .. }
+                | Call::LetGo {
+                    registered: true,
+                    ..
+                }
         );
         Part {
             operation: if in_group {
@@ -210,7 +213,11 @@ impl<'a> Change<'a> {
             Call::DropRequest { index } => {
                 vec![Op::CheckIndex(request, *index), Op::Delete(request)]
             }
-            Call::LetGo { session, seen } => {
+            Call::LetGo {
+                session,
+                seen,
+                registered,
+            } => {
                 let mut operations = match seen {
                     None => vec![Op::CheckNotExists(key)],
                     Some(seen) if seen.session.as_ref() == Some(session) => vec![
@@ -222,15 +229,17 @@ impl<'a> Change<'a> {
                         vec![Op::CheckIndex(key, seen.modify_index)]
                     }
                     Some(seen) => {
-                        let same = Write {
-                            key,
-                            value: seen.value.as_deref().unwrap_or_default(),
-                            flags: seen.flags,
-                        };
-                        vec![Op::CheckIndex(key, seen.modify_index), Op::Set(same)]
+                        let mut operations = vec![Op::CheckIndex(key, seen.modify_index)];
+                        // What is no lock is asked for by nobody.
+                        if seen.flags == LOCK_FLAG {
+                            let value = seen.value.as_deref().unwrap_or_default();
+                            // To write the same over it would be no change, and would leave it its index.
+                            operations.extend([Op::Delete(key), Op::Set(trigger(value))]);
+                        }
+                        operations
                     }
                 };
-                operations.push(Op::Delete(entry));
+                operations.extend(registered.then_some(Op::Delete(entry)));
                 operations
             }
             Call::CreateSession { .. }

@@ -76,7 +76,10 @@ impl Joint {
     ) {
         let mut all = self.waiting.iter_mut().chain(self.under_way.values_mut());
         match all.find(|one| one.serves(&call, seat, bond)) {
-            Some(one) => one.tickets.push(ticket),
+            Some(one) => {
+                one.tickets.push(ticket);
+                one.timeout = one.timeout.max(timeout);
+            }
             None => self.waiting.push_back(One {
                 call,
                 bond,
@@ -101,6 +104,11 @@ impl Joint {
         let next = (one.seat, one.call.clone(), one.timeout);
         self.under_way.insert(id, one);
         Some(next)
+    }
+
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.waiting.len() + self.under_way.len()
     }
 
     pub(super) fn done(&mut self, id: ErrandId) -> Option<One> {

@@ -17,6 +17,9 @@ const TRIES: u32 = 3;
 /// How much later, where no group asks for it.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long its requests may take where no group asks for it.
+pub(super) const LEAVING_TIMEOUT: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Default)]
 pub(super) struct Leavings {
     under_way: BTreeMap<Ticket, Leaving>,
@@ -33,6 +36,8 @@ pub(super) struct Leaving {
     asked: Option<Ticket>,
     timeout: Duration,
     tries: u32,
+    /// With the entry, as long as the rights to it are there.
+    registered: bool,
 }
 
 impl Leavings {
@@ -50,13 +55,20 @@ impl Leavings {
         all.any(|leaving| leaving.seat == seat)
     }
 
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.under_way.len() + self.later.len()
+    }
+
     /// Returns the one of this group and this session, if it is being left already.
-    fn of(&mut self, seat: Seat, session: &SessionId) -> Option<&mut Leaving> {
-        let later = self.later.iter_mut().map(|(_, leaving)| leaving);
-        self.under_way
-            .values_mut()
-            .chain(later)
-            .find(|leaving| leaving.seat == seat && leaving.session == *session)
+    fn under_way(&mut self, seat: Seat, session: &SessionId) -> Option<&mut Leaving> {
+        let mut all = self.under_way.values_mut();
+        all.find(|leaving| leaving.seat == seat && leaving.session == *session)
+    }
+
+    fn forget_later(&mut self, seat: Seat, session: &SessionId) {
+        self.later
+            .retain(|(_, one)| one.seat != seat || one.session != *session);
     }
 }
 
@@ -68,18 +80,36 @@ impl Sharing {
         asked: Option<Ticket>,
         timeout: Duration,
     ) {
-        if let Some(leaving) = self.leavings.of(seat, &session) {
+        if let Some(leaving) = self.leavings.under_way(seat, &session) {
             leaving.asked = asked.or(leaving.asked);
             return;
         }
+        // Whoever asks does not wait until it is tried again.
+        self.leavings.forget_later(seat, &session);
         let leaving = Leaving {
             seat,
             session,
             asked,
             timeout,
             tries: 0,
+            registered: true,
         };
         self.step(leaving, Call::Read);
+    }
+
+    /// Leaves a session once more that the group has left, where it turns up again: by an entry that could not be
+    /// deleted, or a request that was very late.
+    pub(super) fn leave_again(&mut self, seat: Seat, session: SessionId, timeout: Duration) {
+        if self.pool.is_left_behind(seat, &session) {
+            self.leave(seat, session, None, timeout);
+        }
+    }
+
+    pub(super) fn has_left(&mut self, seat: Seat, session: &SessionId) {
+        self.pool.left(seat, session);
+        if !self.bonds.contains_key(&seat) {
+            self.pool.forget(seat);
+        }
     }
 
     /// Tries again what was left to be done.
@@ -98,15 +128,30 @@ impl Sharing {
     ) {
         match result {
             Ok(Answer::Key(read)) => {
-                let session = leaving.session.clone();
-                let seen = read.entry;
-                self.step(leaving, Call::LetGo { session, seen });
+                let let_go = Call::LetGo {
+                    session: leaving.session.clone(),
+                    seen: read.entry,
+                    registered: leaving.registered,
+                };
+                self.step(leaving, let_go);
             }
             Ok(_) => {
-                self.pool.left(leaving.seat, &leaving.session);
-                if let Some(asked) = leaving.asked {
+                let Leaving { seat, session, .. } = leaving;
+                self.has_left(seat, &session);
+                let asked = leaving.asked.filter(|asked| self.calls.contains_key(asked));
+                let Some(asked) = asked else { return };
+                if self.pool.ends_with(seat, &session) {
+                    // The others have left it meanwhile.
+                    let bond = self.bonds.get(&seat).copied();
+                    let call = Call::DestroySession(session);
+                    self.joint.ask(asked, seat, bond, call, leaving.timeout);
+                } else {
                     self.answer(asked, Ok(Answer::Done));
                 }
+            }
+            Err(failure) if failure.kind == FailureKind::Denied && leaving.registered => {
+                leaving.registered = false;
+                self.step(leaving, Call::Read);
             }
             Err(failure) => {
                 leaving.tries += 1;
@@ -118,6 +163,7 @@ impl Sharing {
                     self.answer(asked, Err(failure));
                 }
                 leaving.tries = 0;
+                leaving.registered = true;
                 self.leavings.later.push((now + PAUSE, leaving));
             }
         }

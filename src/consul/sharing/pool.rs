@@ -17,7 +17,8 @@ const ENDED: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     sessions: BTreeMap<SessionId, Shared>,
-    left: BTreeSet<(Seat, SessionId)>,
+    /// Not to be given to the group again: it has left the session, or has sent a release with it.
+    spent: BTreeSet<(Seat, SessionId)>,
     /// Whose release was carried out, and has shown that nothing of it is left.
     cleanly: BTreeSet<(Seat, SessionId)>,
     made: u64,
@@ -31,7 +32,10 @@ struct Shared {
     /// Bound to the liveness check. `None` where it was made by a process before, which is given to
     /// nobody who has not adopted it: it may be spent.
     liveness: Option<bool>,
+    /// Whoever has not given it back.
     users: BTreeSet<Seat>,
+    /// A group has ended that used it, and may come back under another seat, which has left it as well.
+    closed: bool,
     /// The newest has the highest.
     number: u64,
     renewed_at: Option<Timestamp>,
@@ -80,13 +84,14 @@ impl Pool {
         liveness: bool,
         returns: bool,
     ) -> Option<SessionId> {
-        let left = &self.left;
+        let spent = &self.spent;
         let (id, shared) = self
             .sessions
             .iter_mut()
             .filter(|(_, shared)| shared.bond == bond && shared.liveness == Some(liveness))
             .filter(|(id, shared)| {
-                !shared.gone && (returns || !left.contains(&(seat, (*id).clone())))
+                let fresh = || !shared.closed && !spent.contains(&(seat, (*id).clone()));
+                !shared.gone && (returns || fresh())
             })
             .max_by_key(|(_, shared)| shared.number)?;
         shared.users.insert(seat);
@@ -113,17 +118,35 @@ impl Pool {
         self.cleanly.contains(&(seat, session.clone()))
     }
 
+    /// The session is never given to this group.
+    pub(super) fn spend(&mut self, seat: Seat, session: &SessionId) {
+        self.spent.insert((seat, session.clone()));
+    }
+
     /// The group has left the session, for ever.
     pub(super) fn left(&mut self, seat: Seat, session: &SessionId) {
-        self.left.insert((seat, session.clone()));
-        if let Some(shared) = self.sessions.get_mut(session) {
-            shared.users.remove(&seat);
+        self.spend(seat, session);
+        let Some(shared) = self.sessions.get_mut(session) else {
+            return;
+        };
+        shared.users.remove(&seat);
+        if shared.users.is_empty() {
+            self.remove(session);
         }
     }
 
     /// Whether this is a session that the group has left, and that lives on.
     pub(super) fn is_left_behind(&self, seat: Seat, session: &SessionId) -> bool {
-        self.sessions.contains_key(session) && self.left.contains(&(seat, session.clone()))
+        let others = |shared: &Shared| !shared.users.contains(&seat);
+        self.sessions.get(session).is_some_and(others)
+            && self.spent.contains(&(seat, session.clone()))
+    }
+
+    /// Returns all of them.
+    pub(super) fn left_behind(&self, seat: Seat) -> Vec<SessionId> {
+        let spent = self.spent.iter().map(|(_, session)| session);
+        let behind = spent.filter(|session| self.is_left_behind(seat, session));
+        behind.cloned().collect()
     }
 
     /// Returns what to say to a group that wants to renew a session, where that is known.
@@ -161,29 +184,63 @@ impl Pool {
 
     /// The session was destroyed.
     pub(super) fn ended(&mut self, session: &SessionId) {
-        self.sessions.remove(session);
+        self.remove(session);
         self.ended.push_back(session.clone());
         if self.ended.len() > ENDED {
             self.ended.pop_front();
         }
-        self.left.retain(|(_, left)| left != session);
-        self.cleanly.retain(|(_, left)| left != session);
     }
 
     pub(super) fn has_ended(&self, session: &SessionId) -> bool {
         self.ended.contains(session)
     }
 
-    /// The group is no more. What it has not given back ends by itself.
-    pub(super) fn depart(&mut self, seat: Seat) {
-        for shared in self.sessions.values_mut() {
-            shared.users.remove(&seat);
+    /// The group is no more. Returns the sessions that it has not given back, and that others use. One that nobody
+    /// else uses ends by itself.
+    pub(super) fn depart(&mut self, seat: Seat) -> Vec<SessionId> {
+        let mut kept = Vec::new();
+        for (id, shared) in &mut self.sessions {
+            let used = shared.users.contains(&seat);
+            shared.closed |= used || self.spent.contains(&(seat, id.clone()));
+            if used && shared.users.len() > 1 {
+                kept.push(id.clone());
+            } else {
+                shared.users.remove(&seat);
+            }
         }
         self.sessions.retain(|_, shared| !shared.users.is_empty());
-        let sessions = &self.sessions;
-        let of_interest = |(of, id): &(Seat, SessionId)| *of != seat && sessions.contains_key(id);
-        self.left.retain(of_interest);
-        self.cleanly.retain(of_interest);
+        self.forget(seat);
+        kept
+    }
+
+    /// Forgets what concerns a group that is no more.
+    pub(super) fn forget(&mut self, seat: Seat) {
+        self.spent.retain(|(of, _)| *of != seat);
+        self.cleanly.retain(|(of, _)| *of != seat);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// How much is remembered.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> String {
+        let users = self.sessions.values().map(|shared| shared.users.len());
+        format!(
+            "{} {} {} {}",
+            users.sum::<usize>(),
+            self.spent.len(),
+            self.cleanly.len(),
+            self.ended.len()
+        )
+    }
+
+    fn remove(&mut self, session: &SessionId) {
+        self.sessions.remove(session);
+        self.spent.retain(|(_, spent)| spent != session);
+        self.cleanly.retain(|(_, left)| left != session);
     }
 
     fn shared(&mut self, session: &SessionId, bond: Bond, liveness: Option<bool>) -> &mut Shared {
@@ -192,6 +249,7 @@ impl Pool {
             bond,
             liveness,
             users: BTreeSet::new(),
+            closed: false,
             number: self.made,
             renewed_at: None,
             gone: false,

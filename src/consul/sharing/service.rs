@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Seat;
-use crate::election::call::{Answer, Failure, FailureKind};
+use crate::election::call::{Answer, Call, Failure, FailureKind};
 use crate::election::time::Timestamp;
 
 /// To pass the check counts for whoever wants that within this part of the time that it may take.
@@ -14,7 +14,7 @@ const FRESH: u32 = 4;
 pub(super) struct Service {
     /// Which groups want it, and which of them lead here.
     leads: BTreeMap<Seat, bool>,
-    /// What the agent was last told; `None` where it knows nothing.
+    /// What the agent knows; `None` where it knows nothing, or is being told.
     told: Option<bool>,
     fed_at: Option<Timestamp>,
 }
@@ -23,8 +23,16 @@ impl Service {
     /// Takes in whether a group leads. Returns what to tell the agent, if that is something new: whether any does.
     pub(super) fn tell(&mut self, seat: Seat, leads: bool) -> Option<bool> {
         self.leads.insert(seat, leads);
+        self.news()
+    }
+
+    fn news(&mut self) -> Option<bool> {
         let any = self.leads.values().any(|leads| *leads);
-        (self.told != Some(any)).then_some(any)
+        let news = (self.told != Some(any)).then_some(any);
+        if news.is_some() {
+            self.told = None;
+        }
+        news
     }
 
     pub(super) fn told(&mut self, leads: bool, done: bool) {
@@ -47,13 +55,14 @@ impl Service {
         }
     }
 
-    /// Takes in that a group needs it no more. Returns whether none does.
-    pub(super) fn needs_no(&mut self, seat: Seat) -> bool {
+    /// Takes in that a group needs it no more. Returns what to tell the agent, if anything.
+    pub(super) fn needs_no(&mut self, seat: Seat) -> Option<Call> {
         self.depart(seat);
         if self.leads.is_empty() {
             self.told = None;
+            return Some(Call::DeregisterService);
         }
-        self.leads.is_empty()
+        self.news().map(|leads| Call::RegisterService { leads })
     }
 
     pub(super) fn depart(&mut self, seat: Seat) {

@@ -145,7 +145,15 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             Op::CheckIndex(group::switchover(), *index),
             Op::Delete(group::switchover()),
         ]),
-        Call::LetGo { session, seen } => Command::Txn(let_go(session, seen.as_ref(), entry())),
+        Call::LetGo {
+            session,
+            seen,
+            registered,
+        } => {
+            let mut operations = let_go(session, seen.as_ref());
+            operations.extend(registered.then(|| Op::Delete(entry())));
+            Command::Txn(operations)
+        }
         Call::FindSession { .. }
         | Call::RenewSession(_)
         | Call::SessionLockDelay(_)
@@ -160,28 +168,29 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
 }
 
 /// How a session that others use is left.
-fn let_go(session: &SessionId, seen: Option<&Entry>, entry: String) -> Vec<Op> {
+fn let_go(session: &SessionId, seen: Option<&Entry>) -> Vec<Op> {
     let key = || KEY.to_owned();
-    let write = |value: &[u8], flags| Write {
+    let write = |value: &[u8]| Write {
         key: key(),
         value: value.to_vec(),
-        flags,
+        flags: LOCK_FLAG,
     };
-    let mut operations = match seen {
+    match seen {
         None => vec![Op::CheckNotExists(key())],
         Some(seen) if seen.session.as_ref() == Some(session) => vec![
             Op::CheckSession(key(), session.clone()),
-            Op::Unlock(write(VACANT, LOCK_FLAG), session.clone()),
+            Op::Unlock(write(VACANT), session.clone()),
         ],
         Some(seen) if seen.session.is_some() => vec![Op::CheckIndex(key(), seen.modify_index)],
         Some(seen) => {
-            let value = seen.value.as_deref().unwrap_or_default();
-            let same = Op::Set(write(value, seen.flags));
-            vec![Op::CheckIndex(key(), seen.modify_index), same]
+            let mut operations = vec![Op::CheckIndex(key(), seen.modify_index)];
+            if seen.flags == LOCK_FLAG {
+                let value = seen.value.as_deref().unwrap_or_default();
+                operations.extend([Op::Delete(key()), Op::Set(write(value))]);
+            }
+            operations
         }
-    };
-    operations.push(Op::Delete(entry));
-    operations
+    }
 }
 
 fn bound_to(liveness: bool) -> Vec<String> {
