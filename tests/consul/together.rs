@@ -7,7 +7,9 @@ use serde_json::Value;
 use vip_elector::consul::txn::Shown;
 use vip_elector::consul::{Binding, Client, GroupLine, Hub, Terms};
 use vip_elector::driver::Consul;
-use vip_elector::election::call::{Answer, Call, Entry, FailureKind, SessionId, Successor};
+use vip_elector::election::call::{
+    Answer, Call, Entry, FailureKind, KeyRead, SessionId, Successor,
+};
 use vip_elector::election::candidate::GroupRead;
 use vip_elector::election::note::Before;
 
@@ -89,17 +91,23 @@ async fn session(line: &GroupLine) -> SessionId {
         name: "together".to_owned(),
         liveness: false,
     };
-    match ask(line, call).await {
-        Answer::Created(session) => session,
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(line, call).await;
+    let Answer::Created(session) = answer else {
+        panic!("{answer:?}")
+    };
+    session
+}
+
+async fn read(line: &GroupLine) -> KeyRead {
+    let answer = ask(line, Call::Read).await;
+    let Answer::Key(read) = answer else {
+        panic!("{answer:?}")
+    };
+    read
 }
 
 async fn key(line: &GroupLine) -> Option<Entry> {
-    match ask(line, Call::Read).await {
-        Answer::Key(read) => read.entry,
-        other => panic!("{other:?}"),
-    }
+    read(line).await.entry
 }
 
 async fn lead(line: &GroupLine, session: &SessionId) {
@@ -237,10 +245,11 @@ async fn one_that_is_refused_leaves_the_others_alone() {
 }
 
 async fn candidates(line: &GroupLine) -> GroupRead {
-    match ask(line, Call::WatchGroup { index: 0 }).await {
-        Answer::Group(group) => group,
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(line, Call::WatchGroup { index: 0 }).await;
+    let Answer::Group(group) = answer else {
+        panic!("{answer:?}")
+    };
+    group
 }
 
 async fn a_folder_is_watched_for_all_its_groups() {
@@ -252,10 +261,7 @@ async fn a_folder_is_watched_for_all_its_groups() {
     session(b).await;
     assert_eq!(candidates(a).await.candidates, []);
     lead(a, &s).await;
-    let read = match ask(a, Call::Read).await {
-        Answer::Key(read) => read,
-        other => panic!("{other:?}"),
-    };
+    let known = read(a).await.index;
     let [below] = candidates(a).await.candidates.try_into().unwrap();
     assert_eq!((below.value.as_str(), below.session), ("host1", s.clone()));
 
@@ -266,29 +272,26 @@ async fn a_folder_is_watched_for_all_its_groups() {
     assert_eq!(other.trim(), "true");
     assert!(matches!(watch(b, 1).await, Answer::Key(read) if read.entry.is_some()));
     assert!(
-        watch(a, read.index).now_or_soon().await.is_none(),
+        watch(a, known).now_or_soon().await.is_none(),
         "woken by another's key"
     );
     let changes = async {
         tokio::task::yield_now().await;
         assert_eq!(agent.ask("PUT", "kv/vip/a", "overwritten").trim(), "true");
     };
-    let (one, other, ()) = tokio::join!(watch(a, read.index), through(a, read.index), changes);
+    let (one, other, ()) = tokio::join!(watch(a, known), through(a, known), changes);
     for seen in [one, other] {
         let Answer::Key(seen) = seen else {
             panic!("{seen:?}")
         };
-        assert!(seen.index > read.index);
+        assert!(seen.index > known);
         let entry = seen.entry.unwrap();
         assert_eq!(entry.value.as_deref(), Some(&b"overwritten"[..]));
         assert_eq!(entry.session, Some(s.clone()));
     }
 
     // A key that goes is seen to go.
-    let index = match ask(a, Call::Read).await {
-        Answer::Key(read) => read.index,
-        other => panic!("{other:?}"),
-    };
+    let index = read(a).await.index;
     let goes = async {
         tokio::task::yield_now().await;
         agent.ask("DELETE", "kv/vip/a", "");
