@@ -1,6 +1,9 @@
-//! The virtual IP of one group: what to do about it (pure), and the task that does it (applier).
+//! The virtual IPs of one group: what to do about each, and about all of them together (pure), and the task that does it
+//! (applier).
 
 pub mod announce;
+mod journal;
 pub mod kernel;
 pub mod reconcile;
 pub mod task;
+pub mod together;

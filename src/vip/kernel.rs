@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tracing::{debug, warn};
-use vip_netlink::{Address, Announcer, Changes, Lifetime, Link, Netlink, NodeKind, prefix_for};
+use vip_netlink::{
+    Address, Announcer, Changes, Label, Lifetime, Link, Netlink, NodeKind, prefix_for,
+};
 
 use crate::config;
 use crate::election::lease::KernelLifetime;
@@ -177,6 +179,7 @@ impl Kernel for LinkKernel {
         };
         let vip = |prefix| {
             vip_netlink::Vip::new(self.vip.address, prefix)
+                .map(|vip| vip.labelled(self.vip.label.as_deref().and_then(Label::new)))
                 .ok_or_else(|| format!("{} has no prefix length {prefix}", self.vip.address))
         };
         let lease = |lifetime| match lifetime {
