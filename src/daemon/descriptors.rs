@@ -1,0 +1,48 @@
+//! Applier: how many files this process may have open.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tracing::{debug, warn};
+
+use crate::config::Group;
+
+/// What is open whatever the groups are: connections to Consul, the kernel, whoever asks.
+const OF_THE_PROCESS: u64 = 256;
+
+/// What is open for a group: its lock and its socket.
+const OF_A_GROUP: u64 = 2;
+
+/// What is open for an address: what it is announced by.
+const OF_AN_ADDRESS: u64 = 1;
+
+/// Raises the soft limit to the hard one, which is meant for those who know (systemd.exec(5)).
+pub(super) fn raise() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft < hard {
+            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        }
+        Ok((soft, hard))
+    });
+    match raised {
+        Ok((from, to)) => debug!(from, to, "this process may have more files open"),
+        Err(error) => debug!(%error, "this process may have no more files open"),
+    }
+}
+
+/// Warns where that is too low.
+pub(super) fn suffice(groups: &[Group]) {
+    let needs = needed(groups);
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((has, _)) if has < needs => warn!(
+            needs,
+            has,
+            "this process may have too few files open for its groups, some of which will fail; raise \
+             LimitNOFILE=, or the hard limit of ulimit -n"
+        ),
+        Ok(_) | Err(_) => {}
+    }
+}
+
+fn needed(groups: &[Group]) -> u64 {
+    let of = |group: &Group| OF_A_GROUP + OF_AN_ADDRESS * group.vips.len() as u64;
+    OF_THE_PROCESS + groups.iter().map(of).sum::<u64>()
+}
