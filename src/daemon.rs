@@ -18,7 +18,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use vip_netlink::Netlink;
 
 use self::claims::Claims;
 use self::common::Common;
@@ -40,6 +39,7 @@ use crate::runtime::lock;
 use crate::status::board::{Board, Seats};
 use crate::status::serve;
 use crate::systemd::{Systemd, Word};
+use crate::vip::hands::Hands;
 use crate::vip::kernel::marks_addresses;
 
 /// How long a stop may take before the process leaves without it. The kernel ends the address and
@@ -52,7 +52,7 @@ pub enum Error {
     /// The client could not be made from the configuration.
     #[error("preparing the connection to consul")]
     Client(#[from] BuildError),
-    /// No netlink socket.
+    /// No netlink socket, or no packet socket.
     #[error("opening the connection to the kernel's addresses")]
     Netlink(#[source] vip_netlink::Error),
     /// No timer, no signal handler, no runtime.
@@ -141,8 +141,8 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         config: config.clone(),
         directory: RuntimeDirectory::of(variable.as_deref()),
         client: client.clone(),
-        netlink: match config.manage_vip {
-            true => Some(Arc::new(Netlink::open().map_err(Error::Netlink)?)),
+        hands: match config.manage_vip {
+            true => Some(Arc::new(Hands::open().map_err(Error::Netlink)?)),
             false => None,
         },
         clock: BootClock::open().map_err(setup("a timer"))?,

@@ -2,8 +2,11 @@
 //! (applier).
 
 pub mod announce;
+pub mod hands;
+pub mod herald;
 mod journal;
 pub mod kernel;
+pub mod pace;
 pub mod reconcile;
 pub mod task;
 pub mod together;

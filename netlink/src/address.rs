@@ -143,8 +143,8 @@ pub struct Address {
     pub address: IpAddr,
     /// The prefix length in bits.
     pub prefix: u8,
-    /// The time left, in whole seconds; `None` is for ever. Zero is an address that the kernel is
-    /// about to take away.
+    /// The time left, in whole seconds, when the kernel last said so; `None` is for ever. Zero is an address
+    /// that the kernel is about to take away.
     pub valid: Option<Duration>,
     /// Who added it (`IFA_PROTO`), where that was said.
     pub protocol: Option<u8>,
@@ -163,6 +163,15 @@ impl Address {
     /// Says whether it is this VIP, with this prefix length.
     pub fn is(&self, vip: Vip) -> bool {
         self.address == vip.address && self.prefix == vip.prefix
+    }
+
+    /// Says whether nothing sets it apart from `other` but how much time is left.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let without_time = |one: &Self| Self {
+            valid: one.valid.map(|_| Duration::ZERO),
+            ..one.clone()
+        };
+        without_time(self) == without_time(other)
     }
 }
 

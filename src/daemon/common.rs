@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tracing::{info, warn};
-use vip_netlink::Netlink;
 
 use super::claims::{Claim, Claims};
 use super::member::Member;
@@ -23,6 +22,7 @@ use crate::runtime::lock::{self, GroupLock};
 use crate::runtime::session::SessionFile;
 use crate::status::board::Board;
 use crate::status::snapshot::Snapshot;
+use crate::vip::hands::Hands;
 
 /// What no reload changes, and what is told to every group.
 pub(super) struct Common {
@@ -30,7 +30,7 @@ pub(super) struct Common {
     pub(super) config: Config,
     pub(super) directory: RuntimeDirectory,
     pub(super) client: Client,
-    pub(super) netlink: Option<Arc<Netlink>>,
+    pub(super) hands: Option<Arc<Hands>>,
     pub(super) clock: BootClock,
     pub(super) neighbours: Neighbours,
     pub(super) health: watch::Receiver<Health>,
@@ -48,7 +48,8 @@ impl Common {
         alone: Option<&GroupLock>,
         told: &watch::Sender<Snapshot>,
     ) -> Result<Member, Error> {
-        let (contact, peers) = self.neighbours.of(group, self.netlink.as_deref()).await;
+        let netlink = self.hands.as_ref().map(|hands| &*hands.netlink);
+        let (contact, peers) = self.neighbours.of(group, netlink).await;
         let bound = self.config.check_mode == CheckMode::Session;
         let session = &group.session;
         let seen = told.subscribe();
@@ -86,7 +87,7 @@ impl Common {
                 None => None,
             },
             directory: self.directory.clone(),
-            netlink: self.netlink.clone(),
+            hands: self.hands.clone(),
             clock: self.clock.clone(),
             claim,
             told: told.clone(),

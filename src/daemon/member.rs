@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
-use vip_netlink::Netlink;
 
 use super::Error;
 use super::claims::Claim;
@@ -25,6 +24,7 @@ use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::status::snapshot::Snapshot;
+use crate::vip::hands::Hands;
 use crate::vip::kernel::LinkKernel;
 use crate::vip::task;
 
@@ -38,7 +38,7 @@ pub(super) struct Member {
     pub(super) consul: Binding,
     pub(super) memory: Option<SessionFile>,
     pub(super) directory: RuntimeDirectory,
-    pub(super) netlink: Option<Arc<Netlink>>,
+    pub(super) hands: Option<Arc<Hands>>,
     pub(super) clock: BootClock,
     pub(super) claim: Claim,
     pub(super) told: watch::Sender<Snapshot>,
@@ -56,7 +56,7 @@ impl Member {
             consul,
             memory,
             directory,
-            netlink,
+            hands,
             clock,
             claim: _claim,
             told,
@@ -72,14 +72,14 @@ impl Member {
             before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();
-        let link = match netlink {
-            Some(netlink) => {
+        let link = match hands {
+            Some(hands) => {
                 let (orders, orders_seen) = watch::channel(params.first_order());
                 let (reports, reports_seen) = watch::channel(None);
                 let kernels = group.vips.into_iter().map(|vip| {
-                    let (address, netlink) = (vip.address, Arc::clone(&netlink));
+                    let (address, hands) = (vip.address, Arc::clone(&hands));
                     let file = AddressFile::of(&directory, &name, address);
-                    (address, LinkKernel::new(vip, netlink, file))
+                    (address, LinkKernel::new(vip, hands, file))
                 });
                 let kernels = kernels.collect();
                 let ends = task::Link {

@@ -14,6 +14,7 @@ mod endings;
 mod groups;
 mod hooks;
 mod managed;
+mod many;
 mod operate;
 mod privileges;
 mod reload;
@@ -35,6 +36,7 @@ const LOCK_FLAG: u64 = 3_304_740_253_564_472_344;
 fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
+        .chain(many::trials())
         .chain(adoption::trials())
         .chain(takeover::trials())
         .chain(answers::trials())
