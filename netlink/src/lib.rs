@@ -27,7 +27,7 @@ pub mod sysctl;
 pub mod tables;
 pub mod wire;
 
-pub use address::{Address, Lifetime, PROTOCOL_MARK, Vip};
+pub use address::{Address, Label, Lifetime, PROTOCOL_MARK, Vip};
 pub use announce::Announcer;
 pub use changes::Changes;
 pub use error::{Error, Operation};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::warn;
-use vip_netlink::{Address, Changes, Lifetime, Link, Tables, prefix_for};
+use vip_netlink::{Address, Changes, Label, Lifetime, Link, Tables, prefix_for};
 
 use crate::config;
 use crate::election::lease::KernelLifetime;
@@ -172,6 +172,7 @@ impl Kernel for LinkKernel {
         };
         let vip = |prefix| {
             vip_netlink::Vip::new(self.vip.address, prefix)
+                .map(|vip| vip.labelled(self.vip.label.as_deref().and_then(Label::new)))
                 .ok_or_else(|| format!("{} has no prefix length {prefix}", self.vip.address))
         };
         let lease = |lifetime| match lifetime {
