@@ -23,7 +23,7 @@ use crate::consul::kv::{Consistency, PrefixRead};
 use crate::election::call::{Answer, Call, Failure, FailureKind, KeyRead};
 
 /// How many reads are held open at most.
-const OPEN: usize = 14;
+const OPEN: usize = 12;
 
 /// How many that find no room are under way at a time, and how long each then waits until the next.
 const POLLS: usize = 2;
@@ -163,6 +163,7 @@ impl Folders {
         timeout: Duration,
     ) -> Result<Answer, Failure> {
         if let Call::WatchGroup { index: 0 } = call {
+            let _turn = self.polls.acquire().await;
             return binding.call(call, timeout).await;
         }
         if let Ok(_room) = self.open.try_acquire() {

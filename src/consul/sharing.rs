@@ -47,7 +47,7 @@ pub const OPERATIONS: usize = 64;
 /// How many requests of each kind are under way at most: whatever comes meanwhile travels together.
 const READS: usize = 3;
 const CHANGES: usize = 4;
-const OTHERS: usize = 8;
+const OTHERS: usize = 6;
 
 /// A group of this process. Never used for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -53,7 +53,7 @@ fn so_many_requests_are_under_way_and_no_more() {
             let sent = bench.sent();
             let under_way = bench.sharing.under_way.len();
             assert!(under_way <= READS + CHANGES + OTHERS, "{under_way}");
-            assert_eq!(sent.is_empty(), number >= 8, "{sent:?}");
+            assert_eq!(sent.is_empty(), number >= OTHERS as u64, "{sent:?}");
         }
     }
     let under_way = bench.sharing.under_way.values();
