@@ -105,6 +105,7 @@ fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyh
     let hosts = [cluster.host(leader)?, standby];
     std::thread::sleep(CALM);
     let (start, asked) = (Instant::now(), asked(cluster));
+    let consul = use_of_consul(cluster)?;
     let before = [use_of(hosts[0])?, use_of(hosts[1])?];
     let mut most = [0, 0];
     for _ in 0..LOOKS {
@@ -119,6 +120,8 @@ fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyh
     row.leading = Some(weight(0));
     row.standing_by = Some(weight(1));
     if cluster.elects() {
+        let spent = use_of_consul(cluster)?.own_seconds - consul.own_seconds;
+        row.consul_seconds = Some(spent * 60.0 / seconds);
         row.requests = asked
             .zip(self::asked(cluster))
             .map(|(before, after)| (after - before) / seconds);
@@ -129,6 +132,11 @@ fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyh
 fn use_of(host: &Host) -> anyhow::Result<Usage> {
     let group = host.daemon().id().context("the daemon does not run")?;
     Ok(usage(&[group])?)
+}
+
+fn use_of_consul(cluster: &Cluster) -> anyhow::Result<Usage> {
+    let agents = cluster.hosts().iter().filter_map(|host| host.consul().id());
+    Ok(usage(&agents.collect::<Vec<_>>())?)
 }
 
 /// Returns how many requests all agents have answered so far; nothing where they do not count.
