@@ -36,7 +36,7 @@ pub(super) fn measure(
     let mut cluster = setup.start().context("the cluster did not start")?;
     if let Err(error) = cluster.settle(SETTLE_LIMIT) {
         row.missing.push(half_way(&cluster)?);
-        return Err(error).with_context(|| cluster.logs());
+        return Err(explained(&error, &cluster));
     }
     let leader = gather(&mut cluster)?;
     let seconds = time.as_secs();
@@ -56,16 +56,15 @@ pub(super) fn measure(
         }
         let leader = gather(&mut cluster)?;
         let seen = exodus::run(&mut cluster, &leader, ending);
-        let seen = seen.with_context(|| cluster.logs())?;
+        let seen = seen.map_err(|error| explained(&error, &cluster))?;
         screen.note(&format!("{ending:?}: {seen:?}"));
         row.add(ending, &seen);
         match ending {
             Ending::Stop | Ending::Kill => cluster.start_daemon(&leader)?,
             Ending::Crash => cluster.reboot(&leader)?,
         }
-        cluster
-            .settle(SETTLE_LIMIT)
-            .with_context(|| cluster.logs())?;
+        let settled = cluster.settle(SETTLE_LIMIT);
+        settled.map_err(|error| explained(&error, &cluster))?;
     }
     Ok(())
 }
@@ -76,8 +75,13 @@ fn gather(cluster: &mut Cluster) -> anyhow::Result<String> {
     let raft_leader = cluster.raft_leader()?;
     let host = cluster.others(&raft_leader).next().context("one host")?;
     let host = host.name().to_owned();
-    exodus::gather(cluster, &host).with_context(|| cluster.logs())?;
+    exodus::gather(cluster, &host).map_err(|error| explained(&error, cluster))?;
     Ok(host)
+}
+
+/// The first line says what is wrong, the others what every daemon said.
+fn explained(error: &dyn std::error::Error, cluster: &Cluster) -> anyhow::Error {
+    anyhow::anyhow!("{}\n{}", vip_lab::chain(error), cluster.logs())
 }
 
 /// Says how far a cluster has come that does not get well.
