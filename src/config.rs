@@ -6,6 +6,7 @@
 
 mod access;
 pub mod change;
+mod conduct;
 mod credentials;
 mod describe;
 pub mod duration;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
+pub use self::conduct::Conduct;
 use self::describe::Lines;
 use self::file::File;
 pub use self::hooks::Hooks;
@@ -55,6 +57,8 @@ pub struct Config {
     pub manage_vip: bool,
     /// Of no meaning without [`Config::manage_vip`].
     pub kernel_lease: KernelLease,
+    /// Of no meaning without [`Config::manage_vip`].
+    pub conduct: Conduct,
     /// What tells whether this host is fit to lead, beside Consul's checks.
     pub probe: Option<Probe>,
     /// The commands that are told how this host stands.
@@ -181,6 +185,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
 
     let process = Process::resolve(&levels, &mut findings, &mut lines);
     let takeover = Takeover::resolve(&levels, &mut findings, &mut lines);
+    let conduct = conduct::Asked::resolve(&levels, &mut findings, &mut lines);
     let probe = probe::resolve(&levels, &mut findings, &mut lines);
     let hooks = hooks::resolve(&levels, &mut findings, &mut lines);
     let access = access::resolve(&levels, &mut findings, &mut lines);
@@ -204,6 +209,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
         access,
         session,
         kernel_lease,
+        conduct.conduct(),
         priority,
         hooks,
         process.log,
@@ -214,6 +220,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
             Some(access),
             Some(session),
             Some(kernel_lease),
+            Some(conduct),
             Some(priority),
             Some(hooks),
             Some(log),
@@ -223,6 +230,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
             session,
             manage_vip,
             kernel_lease,
+            conduct,
             probe,
             hooks,
             liveness_ttl: takeover.liveness_ttl(),

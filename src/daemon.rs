@@ -128,7 +128,9 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         .collect::<Result<Vec<_>, _>>()?;
     let client = Client::new(&config.access)?;
     let hands = match config.manage_vip {
-        true => Some(Arc::new(Hands::open().map_err(Error::Netlink)?)),
+        true => Some(Arc::new(
+            Hands::open(config.conduct).map_err(Error::Netlink)?,
+        )),
         false => None,
     };
     let mut neighbours = Neighbours::open(config).await;

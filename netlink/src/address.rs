@@ -15,6 +15,18 @@ pub const PROTOCOL_MARK: u8 = 0x76;
 pub struct Vip {
     address: IpAddr,
     prefix: u8,
+    manner: Manner,
+}
+
+/// How an IPv6 address is added; IPv4 knows none of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Manner {
+    /// The kernel looks for another holder first, and until then the address cannot be used (duplicate address
+    /// detection, RFC 4862 section 5.4). Without it the address can be used at once.
+    pub detects: bool,
+    /// This host may use it for its own connections. Without it the address is deprecated, and any other comes before
+    /// it (RFC 6724 section 5, rule 3).
+    pub is_source: bool,
 }
 
 impl Vip {
@@ -23,7 +35,11 @@ impl Vip {
         if prefix > address_bits(address) {
             None
         } else {
-            Some(Self { address, prefix })
+            Some(Self {
+                address,
+                prefix,
+                manner: Manner::NONE,
+            })
         }
     }
 
@@ -32,7 +48,19 @@ impl Vip {
         Self {
             address,
             prefix: address_bits(address),
+            manner: Manner::NONE,
         }
+    }
+
+    /// Returns the same, to be added in this manner.
+    #[must_use]
+    pub const fn in_manner(self, manner: Manner) -> Self {
+        Self { manner, ..self }
+    }
+
+    /// Returns how it is added.
+    pub const fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Returns the address.
@@ -44,6 +72,13 @@ impl Vip {
     pub const fn prefix(&self) -> u8 {
         self.prefix
     }
+}
+
+impl Manner {
+    const NONE: Self = Self {
+        detects: false,
+        is_source: false,
+    };
 }
 
 impl fmt::Display for Vip {

@@ -48,6 +48,7 @@ const OWN_OPTIONS: &[&str] = &[
     "addr",
     "ca-file",
     "ca-path",
+    "carrier-delay",
     "check-id",
     "check-mode",
     "client-cert",
@@ -60,6 +61,7 @@ const OWN_OPTIONS: &[&str] = &[
     "health-url",
     "hook-timeout",
     "http-auth-file",
+    "ipv6-dad",
     "kernel-lease",
     "listen",
     "liveness-ttl",
@@ -78,10 +80,12 @@ const OWN_OPTIONS: &[&str] = &[
     "preempt",
     "preempt-delay",
     "priority",
+    "probe-before-takeover",
     "ssl-verify",
     "tls-server-name",
     "token-file",
     "ttl",
+    "vip-source",
 ];
 
 /// A file's settings under their present names.

@@ -24,6 +24,7 @@ use crate::runtime::session::SessionFile;
 use crate::status::snapshot::Snapshot;
 use crate::vip::hands::Hands;
 use crate::vip::kernel::LinkKernel;
+use crate::vip::sentry::Ward;
 use crate::vip::task;
 
 /// One group on this host.
@@ -73,7 +74,10 @@ impl Member {
                 let (orders, orders_seen) = watch::channel(params.first_order());
                 let (reports, reports_seen) = watch::channel(None);
                 let address = vip.address;
-                let kernel = LinkKernel::new(vip, hands, address_file);
+                let deeds = Arc::clone(&told.borrow().about.deeds);
+                let group = name.as_str().into();
+                let ward = Ward { group, deeds };
+                let kernel = LinkKernel::new(vip, hands, address_file, ward);
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,

@@ -212,6 +212,16 @@ impl Task<'_> {
             (Step::Refresh { .. } | Step::Announce, None) => {
                 debug!(group, %address, ?step, "address kept up");
             }
+            (Step::Ask, None) => debug!(group, %address, "nobody else answers for the address"),
+            (Step::Ask, Some(error)) => {
+                warn!(
+                    group,
+                    %address,
+                    error,
+                    "somebody else answers for the address, leaving it to others for 5 s; find the one with this MAC, \
+                     and take the address off there"
+                );
+            }
             (Step::Add { .. }, Some(error)) => {
                 warn!(
                     group,
@@ -275,6 +285,6 @@ fn count(deeds: &Deeds, step: Step, result: &Result<(), String>) {
     match (step, result) {
         (_, Err(_)) => deeds.failures.fetch_add(1, Ordering::Relaxed),
         (Step::Announce, Ok(())) => deeds.announcements.fetch_add(1, Ordering::Relaxed),
-        (Step::Add { .. } | Step::Refresh { .. } | Step::Remove { .. }, Ok(())) => 0,
+        (Step::Add { .. } | Step::Refresh { .. } | Step::Remove { .. } | Step::Ask, Ok(())) => 0,
     };
 }

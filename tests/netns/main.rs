@@ -13,6 +13,7 @@ mod doctor;
 mod endings;
 mod hooks;
 mod managed;
+mod network;
 mod operate;
 mod privileges;
 mod reload;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         .chain(operate::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
+        .chain(network::trials())
         .chain(remembered::trials())
         .chain(privileges::trials())
         .chain(hooks::trials())
