@@ -13,6 +13,7 @@ mod doctor;
 mod endings;
 mod hooks;
 mod managed;
+mod many;
 mod network;
 mod operate;
 mod privileges;
@@ -35,6 +36,7 @@ const LOCK_FLAG: u64 = 3_304_740_253_564_472_344;
 fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
+        .chain(many::trials())
         .chain(adoption::trials())
         .chain(takeover::trials())
         .chain(answers::trials())
