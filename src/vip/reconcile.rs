@@ -17,7 +17,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::mem;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -260,7 +259,7 @@ impl Reconciler {
         if order.target == VipTarget::Kept {
             return None;
         }
-        if mem::take(&mut self.is_duplicate) {
+        if std::mem::take(&mut self.is_duplicate) {
             self.refused = Some((DUPLICATE.to_owned(), now + REFUSED_PAUSE));
         }
         let ours = seen.vips.iter().find(|vip| vip.ours);

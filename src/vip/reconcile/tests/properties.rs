@@ -70,7 +70,8 @@ proptest! {
                 Happening::Link(up) => world.link = UP.filter(|_| up),
                 Happening::Foreign(prefix) => world.foreign = prefix,
                 Happening::Refuse(refuses) => world.refuses = refuses,
-                Happening::State(state) => world.state = state,
+                Happening::State(state) if detects => world.state = state,
+                Happening::State(_) => {}
                 Happening::Duplicate => {
                     world.ours_until = None;
                     world.duplicates += 1;
