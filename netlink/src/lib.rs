@@ -29,7 +29,7 @@ pub mod sysctl;
 pub mod tables;
 pub mod wire;
 
-pub use address::{Address, Lifetime, Manner, PROTOCOL_MARK, Vip};
+pub use address::{Address, Label, Lifetime, Manner, PROTOCOL_MARK, Vip};
 pub use announce::Announcer;
 pub use changes::Changes;
 pub use claim::Claim;

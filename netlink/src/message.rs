@@ -45,6 +45,11 @@ pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage
     let mut times = CacheInfo::default();
     times.ifa_valid = valid;
     let mut message = exact(index, vip);
+    if let Some(label) = vip.label() {
+        message
+            .attributes
+            .push(AddressAttribute::Label(label.text()));
+    }
     match vip.address() {
         IpAddr::V4(_) => times.ifa_preferred = valid,
         IpAddr::V6(_) => {

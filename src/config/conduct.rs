@@ -34,7 +34,12 @@ const MOST_CARRIER_DELAY: Duration = Duration::from_secs(60);
 const MOST_PROBE: Duration = Duration::from_secs(2);
 
 impl Asked {
-    pub(super) fn resolve(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Self {
+    pub(super) fn resolve(
+        levels: &Levels<'_>,
+        manage_vip: bool,
+        findings: &mut Findings,
+        lines: &mut Lines,
+    ) -> Self {
         let flags = levels.flags;
         let mut resolver = Resolver { levels, findings };
         let asked = Self {
@@ -66,15 +71,27 @@ impl Asked {
                 time_within(Duration::ZERO..=MOST_PROBE),
             ),
         };
+        if manage_vip {
+            asked.describe(lines);
+        } else {
+            let without = "manage-vip";
+            resolver.idle("ipv6-dad", asked.ipv6_dad.as_ref(), without);
+            resolver.idle("vip-source", asked.vip_source.as_ref(), without);
+            resolver.idle("carrier-delay", asked.carrier_delay.as_ref(), without);
+            resolver.idle("probe-before-takeover", asked.probe.as_ref(), without);
+        }
+        asked
+    }
+
+    fn describe(&self, lines: &mut Lines) {
         let either = |no: &'static str, yes: &'static str| {
             move |is: &bool| if *is { yes } else { no }.to_owned()
         };
-        lines.add("ipv6-dad", asked.ipv6_dad.as_ref(), either("off", "on"));
-        let source = asked.vip_source.as_ref();
+        lines.add("ipv6-dad", self.ipv6_dad.as_ref(), either("off", "on"));
+        let source = self.vip_source.as_ref();
         lines.add("vip-source", source, either("avoid", "allow"));
-        lines.add("carrier-delay", asked.carrier_delay.as_ref(), Time::show);
-        lines.add("probe-before-takeover", asked.probe.as_ref(), Time::show);
-        asked
+        lines.add("carrier-delay", self.carrier_delay.as_ref(), Time::show);
+        lines.add("probe-before-takeover", self.probe.as_ref(), Time::show);
     }
 
     /// `None` where a problem was reported.

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use super::{Error, setup};
+use super::Error;
+use super::claims::Claim;
 use crate::config::Group;
 use crate::consul::Binding;
 use crate::driver::clock::BootClock;
@@ -19,6 +20,7 @@ use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
 use crate::peers::post::Letterbox;
+use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::status::snapshot::Snapshot;
@@ -36,14 +38,16 @@ pub(super) struct Member {
     pub(super) health: watch::Receiver<Health>,
     pub(super) consul: Binding,
     pub(super) memory: Option<SessionFile>,
-    pub(super) address_file: AddressFile,
+    pub(super) directory: RuntimeDirectory,
     pub(super) hands: Option<Arc<Hands>>,
-    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) clock: BootClock,
+    pub(super) claim: Claim,
     pub(super) told: watch::Sender<Snapshot>,
 }
 
 impl Member {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    /// Runs until `stopping` turns true, and everything is given up; or until something is wrong.
+    pub(super) async fn run(self, stopping: watch::Receiver<bool>) -> Result<(), Error> {
         let Self {
             group,
             terms,
@@ -52,13 +56,13 @@ impl Member {
             health,
             consul,
             memory,
-            address_file,
+            directory,
             hands,
-            stopping,
+            clock,
+            claim: _claim,
             told,
         } = self;
         let name = group.name().to_owned();
-        let clock = || BootClock::open().map_err(setup("a timer"));
         // No two processes, and so no two sessions, ever have the same name.
         let nonce = RandomState::new().build_hasher().finish();
         let params = Params {
@@ -69,32 +73,37 @@ impl Member {
             before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
         };
         let mut tasks = JoinSet::new();
-        let link = match (hands, group.vip) {
-            (Some(hands), Some(vip)) => {
+        let link = match hands {
+            Some(hands) => {
                 let (orders, orders_seen) = watch::channel(params.first_order());
                 let (reports, reports_seen) = watch::channel(None);
-                let address = vip.address;
                 let deeds = Arc::clone(&told.borrow().about.deeds);
-                let group = name.as_str().into();
-                let ward = Ward { group, deeds };
-                let kernel = LinkKernel::new(vip, hands, address_file, ward);
+                let of = name.as_str().into();
+                let ward = Ward { group: of, deeds };
+                let kernels = group.vips.into_iter().map(|vip| {
+                    let (address, hands) = (vip.address, Arc::clone(&hands));
+                    let file = AddressFile::of(&directory, &name, address);
+                    let kernel = LinkKernel::new(vip, hands, file, ward.clone());
+                    (address, kernel)
+                });
+                let kernels = kernels.collect();
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,
                     deeds: Arc::clone(&told.borrow().about.deeds),
                 };
-                let (name, clock) = (name.clone(), clock()?);
-                tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
+                let (name, clock) = (name.clone(), clock.clone());
+                tasks.spawn(async move { task::run(&name, kernels, clock, ends).await });
                 Some(driver::Link {
                     orders,
                     reports: reports_seen,
                 })
             }
-            (_, _) => None,
+            None => None,
         };
         let world = World {
             consul: Arc::new(consul),
-            clock: clock()?,
+            clock,
             memory,
             link,
             peers,

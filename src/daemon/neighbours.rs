@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::{debug, info, warn};
 use vip_netlink::Netlink;
@@ -17,7 +18,7 @@ use crate::peers::post::{Letterbox, Post};
 /// The process's socket, and what is not to be published as its address.
 pub(super) struct Neighbours {
     post: Option<Post>,
-    vips: Vec<IpAddr>,
+    vips: Mutex<Vec<IpAddr>>,
     consul: Vec<IpAddr>,
 }
 
@@ -36,29 +37,38 @@ impl Neighbours {
                 })
                 .ok(),
         };
-        let vips = config.groups.iter().filter_map(|group| group.vip.as_ref());
         let consul = config.access.endpoints.iter();
         Self {
             post,
-            vips: vips.map(|vip| vip.address).collect(),
+            vips: Mutex::default(),
             consul: consul.filter_map(|endpoint| endpoint.ip()).collect(),
         }
     }
 
+    /// Takes in whose virtual IPs there are on this host from now on.
+    pub(super) fn know(&self, groups: &[Group]) {
+        let vips = groups.iter().flat_map(|group| &group.vips);
+        *self.vips() = vips.map(|vip| vip.address).collect();
+    }
+
+    fn vips(&self) -> MutexGuard<'_, Vec<IpAddr>> {
+        self.vips.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns what to publish for a group, and its way to the other hosts.
     pub(super) async fn of(
-        &mut self,
+        &self,
         group: &Group,
         netlink: Option<&Netlink>,
     ) -> (Option<Contact>, Option<Letterbox>) {
-        let Some(post) = &mut self.post else {
+        let Some(post) = &self.post else {
             return (None, None);
         };
         let listen = post.listen();
-        let address = match (&group.vip, netlink) {
+        let address = match (group.vips.first(), netlink) {
             (Some(vip), Some(netlink)) => {
                 let own = own_addresses(netlink, vip).await;
-                contact::on_interface(listen, vip.address, &self.vips, &own)
+                contact::on_interface(listen, vip.address, &self.vips(), &own)
             }
             (_, _) => contact::on_route(listen, &own::sources(&self.consul)),
         };
@@ -88,8 +98,8 @@ impl Neighbours {
     }
 
     /// Returns what fills the letterboxes, for as long as it is polled.
-    pub(super) fn deliver(self) -> Option<impl Future<Output = ()> + Send> {
-        self.post.map(Post::deliver)
+    pub(super) fn deliver(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.post.clone().map(Post::deliver)
     }
 }
 

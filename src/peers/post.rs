@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -45,13 +45,19 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// The socket, and whose letterboxes it fills.
-#[derive(Debug)]
+/// The socket, and whose letterboxes it fills; clones share both.
+#[derive(Clone, Debug)]
 pub struct Post {
     socket: Arc<UdpSocket>,
     listen: SocketAddr,
-    boxes: BTreeMap<SecretId, Slot>,
+    boxes: Boxes,
     counts: Arc<Counts>,
+}
+
+type Boxes = Arc<Mutex<BTreeMap<SecretId, Slot>>>;
+
+fn open(boxes: &Boxes) -> MutexGuard<'_, BTreeMap<SecretId, Slot>> {
+    boxes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a group's datagrams are put.
@@ -82,7 +88,7 @@ impl Post {
         Ok(Self {
             listen: socket.local_addr().map_err(failed)?,
             socket: Arc::new(socket),
-            boxes: BTreeMap::new(),
+            boxes: Boxes::default(),
             counts: Arc::default(),
         })
     }
@@ -97,12 +103,15 @@ impl Post {
         Arc::clone(&self.counts)
     }
 
-    /// Opens the letterbox of the group whose secret this is.
-    pub fn open(&mut self, secret: &Secret) -> Letterbox {
+    /// Opens the letterbox of the group whose secret this is, until that is dropped.
+    pub fn open(&self, secret: &Secret) -> Letterbox {
         let key = Key::new(secret);
+        let id = key.id();
         let (queue, arriving) = broadcast::channel(ROOM);
-        self.boxes.insert(key.id(), Slot { key, queue });
+        open(&self.boxes).insert(id, Slot { key, queue });
         Letterbox {
+            id,
+            boxes: Arc::clone(&self.boxes),
             socket: Arc::clone(&self.socket),
             is_ipv6: self.listen.is_ipv6(),
             arriving,
@@ -139,8 +148,9 @@ impl Post {
     }
 
     fn sort(&self, bytes: &[u8]) {
+        let boxes = open(&self.boxes);
         let read = Sealed::parse(bytes).and_then(|sealed| {
-            let slot = self.boxes.get(&sealed.to())?;
+            let slot = boxes.get(&sealed.to())?;
             Some((slot, sealed.open(&slot.key)?))
         });
         match read {
@@ -157,10 +167,18 @@ impl Post {
 /// One group's way to the other hosts, and theirs to it.
 #[derive(Debug)]
 pub struct Letterbox {
+    id: SecretId,
+    boxes: Boxes,
     socket: Arc<UdpSocket>,
     is_ipv6: bool,
     arriving: broadcast::Receiver<Datagram>,
     counts: Arc<Counts>,
+}
+
+impl Drop for Letterbox {
+    fn drop(&mut self) {
+        open(&self.boxes).remove(&self.id);
+    }
 }
 
 impl Peers for Letterbox {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
-use vip_netlink::{Address, Changes, Lifetime, Link, Manner, Tables, prefix_for};
+use vip_netlink::{Address, Changes, Label, Lifetime, Link, Manner, Tables, prefix_for};
 
 use crate::config;
 use crate::driver::clock;
@@ -233,6 +233,7 @@ impl LinkKernel {
         };
         let vip = |prefix| {
             vip_netlink::Vip::new(self.vip.address, prefix)
+                .map(|vip| vip.labelled(self.vip.label.as_deref().and_then(Label::new)))
                 .map(|vip| vip.in_manner(manner))
                 .ok_or_else(|| format!("{} has no prefix length {prefix}", self.vip.address))
         };

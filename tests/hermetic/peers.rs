@@ -32,7 +32,7 @@ impl Host {
 
     /// Reached over IPv4, whatever it listens on.
     async fn at(listen: &str) -> Self {
-        let mut post = Post::bind(listen.parse().unwrap()).await.unwrap();
+        let post = Post::bind(listen.parse().unwrap()).await.unwrap();
         let secret = own::fresh_secret().unwrap();
         Self {
             contact: Contact {
@@ -113,7 +113,7 @@ async fn what_one_host_says_the_other_one_hears() {
 
 #[tokio::test]
 async fn each_group_hears_what_is_said_to_it() {
-    let mut host = Host::new().await;
+    let host = Host::new().await;
     let secret = own::fresh_secret().unwrap();
     let mut second = host.post.open(&secret);
     let (first_contact, mut first, _, _) = host.deliver();

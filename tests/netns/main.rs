@@ -11,6 +11,7 @@ mod companion;
 mod daemon;
 mod doctor;
 mod endings;
+mod groups;
 mod hooks;
 mod managed;
 mod many;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         .chain(doctor::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
+        .chain(groups::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager, Part::Promtool], trials)
