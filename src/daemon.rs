@@ -142,6 +142,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         directory: RuntimeDirectory::of(variable.as_deref()),
         client: client.clone(),
         hub: Hub::new(client.clone()),
+        process: member::random(),
         hands: match config.manage_vip {
             true => Some(Arc::new(
                 Hands::open(config.conduct).map_err(Error::Netlink)?,

@@ -190,6 +190,14 @@ impl Binding {
             && (check_id, liveness_ttl) == (&theirs.check_id, &theirs.liveness_ttl)
     }
 
+    /// Gives the service another name, where so many of this group's have one already.
+    pub(super) fn number_service(&mut self, earlier: usize) {
+        if let Some(liveness) = self.liveness.as_mut().filter(|_| earlier > 0) {
+            let key = format!("{}#{}", self.terms.key, earlier + 1);
+            liveness.rename(&key, &self.terms.value);
+        }
+    }
+
     /// Has the service say for another group, too, why it would not lead.
     pub(super) fn speak_for(&self, other: &Self) {
         if let (Some(liveness), Some(word)) = (&self.liveness, &other.word) {

@@ -67,15 +67,21 @@ impl Hub {
 
     /// Takes in a group, with what the process before has left of it. Those that are there at the start are
     /// taken in before any of them asks for anything.
-    pub fn enter(&self, binding: Binding, before: &Before) -> GroupLine {
+    pub fn enter(&self, mut binding: Binding, before: &Before) -> GroupLine {
         let mut state = self.state();
         state.next_seat += 1;
         let seat = Seat(state.next_seat);
-        let binding = Arc::new(binding);
+        let same_key = |bond: &&Arc<Binding>| bond.key() == binding.key();
+        let earlier = state.bonds.iter().filter(same_key).count();
         let alike = state
             .bonds
             .iter()
             .position(|bond| bond.bonds_with(&binding));
+        if alike.is_none() {
+            // A session that others go on with may be bound to the service of that name.
+            binding.number_service(earlier);
+        }
+        let binding = Arc::new(binding);
         let bond = match alike {
             Some(bond) => {
                 if let Some(first) = state.bonds.get(bond) {

@@ -32,6 +32,8 @@ pub(super) struct Common {
     pub(super) directory: RuntimeDirectory,
     pub(super) client: Client,
     pub(super) hub: Hub,
+    /// What no other process names its sessions by.
+    pub(super) process: u64,
     pub(super) hands: Option<Arc<Hands>>,
     pub(super) clock: BootClock,
     pub(super) neighbours: Neighbours,
@@ -90,6 +92,7 @@ impl Common {
             consul: self.hub.enter(binding, &before),
             memory,
             before,
+            process: self.process,
             directory: self.directory.clone(),
             hands: self.hands.clone(),
             clock: self.clock.clone(),

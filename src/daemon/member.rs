@@ -29,6 +29,11 @@ use crate::vip::kernel::LinkKernel;
 use crate::vip::sentry::Ward;
 use crate::vip::task;
 
+/// Returns a number that no process has ever had, and no other member either.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// One group on this host.
 pub(super) struct Member {
     pub(super) group: Group,
@@ -40,6 +45,8 @@ pub(super) struct Member {
     pub(super) memory: Option<SessionFile>,
     /// What it has found of the process before.
     pub(super) before: Before,
+    /// What no other process names its sessions by.
+    pub(super) process: u64,
     pub(super) directory: RuntimeDirectory,
     pub(super) hands: Option<Arc<Hands>>,
     pub(super) clock: BootClock,
@@ -59,6 +66,7 @@ impl Member {
             consul,
             memory,
             before,
+            process,
             directory,
             hands,
             clock,
@@ -66,11 +74,13 @@ impl Member {
             told,
         } = self;
         let name = group.name().to_owned();
-        // No two processes, and so no two sessions, ever have the same name.
-        let nonce = RandomState::new().build_hasher().finish();
+        let seed = random();
         let params = Params {
             terms,
-            session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
+            session_name: format!(
+                "vip-elector {name} {} {:016x}-{seed:016x}",
+                group.trigger_value, process
+            ),
             value: group.trigger_value,
             options,
             before,
@@ -114,7 +124,7 @@ impl Member {
             stop: stopping,
             told,
         };
-        let driver = driver::run(&name, params, nonce, world);
+        let driver = driver::run(&name, params, seed, world);
         tokio::pin!(driver);
         let outcome = tokio::select! {
             outcome = &mut driver => outcome,

@@ -49,7 +49,7 @@ pub(in crate::consul) type Says = Arc<dyn Fn() -> Option<Word> + Send + Sync>;
 impl Liveness {
     /// Prepares the service of a group; `None` where it shall have none.
     pub(super) fn of(terms: &Terms) -> Option<Self> {
-        let service = format!("{NAME}/{}/{}", terms.key, terms.value);
+        let service = id(&terms.key, &terms.value);
         Some(Self {
             check: format!("service:{service}"),
             service,
@@ -60,6 +60,12 @@ impl Liveness {
             told: Mutex::new(None),
             older: Mutex::default(),
         })
+    }
+
+    /// Before it is registered: `key` is no trigger key of any group.
+    pub(super) fn rename(&mut self, key: &str, value: &str) {
+        self.service = id(key, value);
+        self.check = format!("service:{}", self.service);
     }
 
     /// Has whoever looks at the service told more of this host: the first word that there is.
@@ -284,4 +290,8 @@ impl Liveness {
     fn remember(&self, agent: Option<Client>) {
         *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = agent;
     }
+}
+
+fn id(key: &str, value: &str) -> String {
+    format!("{NAME}/{key}/{value}")
 }

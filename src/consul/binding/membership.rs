@@ -124,8 +124,10 @@ impl Binding {
         timeout: Duration,
     ) -> Result<Option<SessionId>, Failure> {
         let found = match id {
-            // Consul gives no id twice. Which of the groups that share it has named it is of no importance.
-            Some(id) => self.client.session(id, timeout).await?,
+            Some(id) => {
+                let session = self.client.session(id, timeout).await?;
+                session.filter(|session| nonce(&session.name) == nonce(name))
+            }
             None => {
                 let home = self.home();
                 let sessions = self.client.sessions(home.as_deref(), timeout).await?;
@@ -152,4 +154,11 @@ impl Binding {
     pub(super) fn settle(&self, home: Option<String>) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
     }
+}
+
+/// What the names of a process's sessions have in common, and no other process's: any of its groups may have named the
+/// one that they share.
+fn nonce(name: &str) -> &str {
+    let last = name.rsplit_once(' ').map_or(name, |(_, last)| last);
+    last.split_once('-').map_or(last, |(nonce, _)| nonce)
 }

@@ -151,14 +151,13 @@ impl Core {
             return;
         }
         // What is said again for us in between.
-        let repeated = if self.params.options.beats_repeated {
-            BEATS_REPEATED
-        } else {
-            1
+        let patience = self.params.terms.patience(interval);
+        let said = self.say_to_all(now, own, own, Message::Heartbeat { patience });
+        let repeated = match said && self.params.options.beats_repeated {
+            true => BEATS_REPEATED,
+            false => 1,
         };
         self.peers.beat_at = now + interval * repeated;
-        let patience = self.params.terms.patience(interval);
-        self.say_to_all(now, own, own, Message::Heartbeat { patience });
     }
 
     pub(super) fn beat_deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
@@ -359,18 +358,20 @@ impl Core {
         Some(gone)
     }
 
+    /// Returns whether there is anybody to hear it.
     fn say_to_all(
         &mut self,
         now: Timestamp,
         own: &SessionId,
         leader: &SessionId,
         message: Message,
-    ) {
+    ) -> bool {
         let audience = self.group.audience(now, own);
         let contacts: Vec<_> = audience
             .filter(|candidate| candidate.session != *leader)
             .filter_map(|candidate| candidate.contact)
             .collect();
+        let somebody = !contacts.is_empty();
         for contact in contacts {
             let datagram = Datagram {
                 from: own.clone(),
@@ -380,6 +381,7 @@ impl Core {
             };
             self.say(contact, datagram);
         }
+        somebody
     }
 }
 
