@@ -199,7 +199,7 @@ impl Sharing {
             {
                 self.answers.push((ticket, Ok(Answer::Done)));
             }
-            (Call::DestroySession(session), Some(_)) if self.pool.is_left_behind(seat, session) => {
+            (Call::DestroySession(session), Some(_)) if self.pool.has_left(seat, session) => {
                 self.answers.push((ticket, Ok(Answer::Done)));
             }
             (Call::DestroySession(session), Some(_)) => {
@@ -250,7 +250,7 @@ impl Sharing {
             }
             (Call::SessionLockDelay(holder), _) => {
                 // A watch has shown who has the key.
-                self.leave_again(seat, holder.clone(), timeout);
+                self.leave_strange(seat, holder.clone(), timeout);
                 self.joint.ask(ticket, seat, bond, call, timeout);
             }
             (
@@ -404,13 +404,14 @@ impl Sharing {
                     self.old.insert(seat, (now, result.clone()));
                 }
                 if let Some(holder) = holder {
-                    self.leave_again(seat, holder, timeout);
+                    self.leave_strange(seat, holder, timeout);
                 }
             }
             (Call::Register(_), Err(failure)) if failure.kind == FailureKind::Held => {
                 let timeout = asked.timeout;
-                for session in self.pool.left_behind(seat) {
-                    self.leave_again(seat, session, timeout);
+                // Nobody but this host writes the entry: before, or very late, with a session that others keep alive.
+                if let Some(session) = self.pool.others(seat) {
+                    self.leave(seat, session, None, timeout);
                 }
             }
             (

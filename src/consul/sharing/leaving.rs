@@ -97,10 +97,11 @@ impl Sharing {
         self.step(leaving, Call::Read);
     }
 
-    /// Leaves a session once more that the group has left, where it turns up again: by an entry that could not be
-    /// deleted, or a request that was very late.
-    pub(super) fn leave_again(&mut self, seat: Seat, session: SessionId, timeout: Duration) {
-        if self.pool.is_left_behind(seat, &session) {
+    /// Takes in who holds the group's key. Where that is a session which others of this process keep alive, and the group
+    /// does not use, it is left: the group had it under another seat, or in the process before, or it was given to it by
+    /// a request that was very late.
+    pub(super) fn leave_strange(&mut self, seat: Seat, session: SessionId, timeout: Duration) {
+        if self.pool.is_others(seat, &session) {
             self.leave(seat, session, None, timeout);
         }
     }

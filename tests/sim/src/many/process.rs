@@ -7,9 +7,8 @@ use vip_elector::consul::sharing::{Bond, ErrandId, Seat, Sharing, Ticket};
 use vip_elector::election::call::{Answer, Call, Failure, FailureKind, OpId, SessionId};
 use vip_elector::election::health::Health;
 use vip_elector::election::lease::Terms;
-use vip_elector::election::machine::{Action, Event as Input, Machine, Options, Params};
+use vip_elector::election::machine::{Event as Input, Machine, Options, Params};
 use vip_elector::election::note::{Before, Note};
-use vip_elector::election::status::Phase;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
 
 use super::consul::Request;
@@ -25,28 +24,22 @@ pub(super) type Outcome = Result<Answer, Failure>;
 /// As in `daemon`.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Timers are as coarse as this, so that what is due together is asked together.
-const TICK: u128 = 4_000_000;
-
-/// More calls into the machines of a process at one instant than any chain of events asks for.
-const CALLS_AT_ONCE: u32 = 1_000;
-
 /// A running daemon.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) number: u64,
-    sharing: Sharing,
+    pub(super) sharing: Sharing,
     pub(super) members: BTreeMap<usize, Member>,
     /// Of each seat there ever was.
     pub(super) seats: BTreeMap<Seat, usize>,
     pub(super) errands: BTreeSet<ErrandId>,
-    tickets: BTreeMap<Ticket, (Seat, OpId)>,
+    pub(super) tickets: BTreeMap<Ticket, (Seat, OpId)>,
     pub(super) frozen: u32,
     /// What has happened while it was frozen.
     held: Vec<Inner>,
-    wake: Option<Duration>,
+    pub(super) wake: Option<Duration>,
     pub(super) stopping: bool,
-    calls_now: (Duration, u32),
+    pub(super) calls_now: (Duration, u32),
     /// The sessions that it was told of, and when groups of it have ended.
     known: BTreeSet<SessionId>,
     departures: Vec<Duration>,
@@ -55,12 +48,12 @@ pub(super) struct Process {
 /// A group of it.
 #[derive(Debug)]
 pub(super) struct Member {
-    seat: Seat,
-    machine: Machine,
-    inputs: VecDeque<Input>,
+    pub(super) seat: Seat,
+    pub(super) machine: Machine,
+    pub(super) inputs: VecDeque<Input>,
     /// The calls that its driver waits for.
-    waits: BTreeMap<OpId, Option<Ticket>>,
-    order: VipOrder,
+    pub(super) waits: BTreeMap<OpId, Option<Ticket>>,
+    pub(super) order: VipOrder,
     pub(super) stopping: bool,
 }
 
@@ -69,7 +62,7 @@ impl Member {
         self.machine.status().session
     }
 
-    fn completed(&mut self, op: OpId, result: Outcome) {
+    pub(super) fn completed(&mut self, op: OpId, result: Outcome) {
         if self.waits.remove(&op).is_some() {
             self.inputs.push_back(Input::Completed { op, result });
         }
@@ -265,7 +258,7 @@ impl World<'_> {
         }
         match what {
             Inner::Wake => {
-                if process.wake == Some(now) {
+                if process.wake.is_some_and(|wake| wake <= now) {
                     process.wake = None;
                 }
             }
@@ -382,186 +375,8 @@ impl World<'_> {
         }
     }
 
-    /// Every machine and what they share, until they have to wait.
-    pub(super) fn pump(&mut self, host: usize) {
-        loop {
-            let local = self.hosts[host].clock.read(self.now);
-            let Some(process) = &mut self.hosts[host].process else {
-                return;
-            };
-            if process.frozen > 0 {
-                return;
-            }
-            for (ticket, result) in process.sharing.answers() {
-                if let Some((seat, op)) = process.tickets.remove(&ticket)
-                    && let Some(group) = process.seats.get(&seat)
-                    && let Some(member) = process.members.get_mut(group)
-                    && member.seat == seat
-                {
-                    member.completed(op, result);
-                }
-            }
-            let next = process.members.iter_mut().find_map(|(group, member)| {
-                let due = || {
-                    let (at, _) = member.machine.deadline()?;
-                    (at <= local).then_some(Input::DeadlineReached)
-                };
-                let input = match member.inputs.pop_front() {
-                    Some(input) => input,
-                    None => due()?,
-                };
-                Some((*group, member.machine.step(local, input)))
-            });
-            let Some((group, actions)) = next else { break };
-            if process.calls_now.0 != self.now {
-                process.calls_now = (self.now, 0);
-            }
-            process.calls_now.1 += 1;
-            if process.calls_now.1 > CALLS_AT_ONCE {
-                self.violation = Some(Violation::Spins(host));
-                return;
-            }
-            self.carry_out(host, group, actions);
-        }
-        while let Some(process) = &mut self.hosts[host].process
-            && let Some(errand) = process.sharing.next()
-        {
-            self.send(host, errand);
-        }
-        self.wake_later(host);
-    }
-
-    fn wake_later(&mut self, host: usize) {
-        let clock = self.hosts[host].clock;
-        let Some(process) = &mut self.hosts[host].process else {
-            return;
-        };
-        let deadlines = process.members.values();
-        let deadlines = deadlines.filter_map(|member| Some(member.machine.deadline()?.0));
-        let Some(at) = deadlines.min() else { return };
-        let late = clock.when(at).as_nanos() % TICK;
-        let late = u64::try_from((TICK - late) % TICK).unwrap_or_default();
-        let at = clock.when(at) + Duration::from_nanos(late);
-        if process.wake.is_none_or(|wake| at < wake) {
-            process.wake = Some(at);
-            let pause = at.saturating_sub(self.now);
-            self.later(pause, host, Inner::Wake);
-        }
-    }
-
-    fn carry_out(&mut self, host: usize, group: usize, actions: Vec<Action>) {
-        let local = self.hosts[host].clock.read(self.now);
-        for action in actions {
-            let it = &mut self.hosts[host];
-            let Some(process) = &mut it.process else {
-                return;
-            };
-            let Some(member) = process.members.get_mut(&group) else {
-                return;
-            };
-            match action {
-                Action::Call { op, call, timeout } => {
-                    let seat = member.seat;
-                    let is_watch = matches!(
-                        call,
-                        Call::Watch { .. }
-                            | Call::WatchThroughLeader { .. }
-                            | Call::WatchGroup { .. }
-                    );
-                    if is_watch {
-                        member.waits.insert(op, None);
-                        self.watch(host, seat, group, op, call);
-                    } else {
-                        let ticket = process.sharing.ask(local, seat, call, timeout);
-                        process.tickets.insert(ticket, (seat, op));
-                        member.waits.insert(op, Some(ticket));
-                    }
-                    let pause = self.hosts[host].clock.lasts(timeout);
-                    self.later(pause, host, Inner::TimeOut(seat, op));
-                }
-                Action::Remember { op, note } => {
-                    let kept = it.no_notes == 0;
-                    if kept {
-                        it.notes[group] = note;
-                    }
-                    let remembered = Input::Remembered { op, kept };
-                    member.inputs.push_front(remembered);
-                }
-                Action::Send { .. } => {}
-            }
-        }
-        self.follow(host, group);
-    }
-
-    /// The VIP task does what the machine wants: it has the address up as soon, and off as late, as it may.
-    fn follow(&mut self, host: usize, group: usize) {
-        let it = &mut self.hosts[host];
-        let clock = it.clock;
-        let Some(process) = &mut it.process else {
-            return;
-        };
-        let Some(member) = process.members.get_mut(&group) else {
-            return;
-        };
-        if let Some(order) = member.machine.vip_order()
-            && order != member.order
-        {
-            let seat = member.seat;
-            let before = std::mem::replace(&mut member.order, order);
-            let turned = before.version != order.version;
-            let session = member.session();
-            match order.target {
-                VipTarget::HeldUntil(lease) => {
-                    let until = clock.when(lease.end());
-                    let delay = self.schedule.lock_delay;
-                    if let Some(by) = self.witness.beyond(group, session, until, delay) {
-                        self.violation = Some(Violation::BeyondProof(group, host, by));
-                    }
-                    let seen = self.witness.up(self.now, host, group, until);
-                    // Two hosts with one address say more than a lease that is too long.
-                    self.violation = seen.or(self.violation.take());
-                    if turned {
-                        self.tally.saw("leaderships");
-                        self.say(host, group, "LEADS");
-                        self.report(host, seat, order.version, true);
-                    }
-                }
-                VipTarget::Absent if turned => {
-                    if let VipTarget::HeldUntil(_) = before.target {
-                        self.say(host, group, "leads no longer");
-                        self.see_whose_fault(host, group);
-                    }
-                    self.report(host, seat, order.version, false);
-                }
-                VipTarget::Absent | VipTarget::Kept => {}
-            }
-        }
-        self.see_whether_stopped(host, group);
-    }
-
-    fn say(&mut self, host: usize, group: usize, what: &str) {
-        self.trace
-            .say(self.now, Who::Host(host), || format!("g{group} {what}"));
-    }
-
-    fn report(&mut self, host: usize, seat: Seat, version: u64, held: bool) {
-        let nap = self.nap();
-        self.later(nap, host, Inner::Report(seat, version, held));
-    }
-
-    fn see_whether_stopped(&mut self, host: usize, group: usize) {
-        let process = self.hosts[host].process.as_ref();
-        let stopped = process
-            .and_then(|process| process.members.get(&group))
-            .filter(|member| member.machine.deadline().is_none())
-            .is_some_and(|member| matches!(member.machine.status().phase, Phase::Stopped(_)));
-        if stopped {
-            self.depart(host, group);
-        }
-    }
-
     /// A group ends, and asks no more.
-    fn depart(&mut self, host: usize, group: usize) {
+    pub(super) fn depart(&mut self, host: usize, group: usize) {
         self.say(host, group, "has ended");
         let Some(process) = &mut self.hosts[host].process else {
             return;

@@ -88,7 +88,7 @@ impl Schedule {
         let bonds = (0..groups)
             .map(|group| usize::from(two && group > 0 && draw.bool()))
             .collect();
-        let lock_delay = [2_500, 2_500, 3_000, 3_000, 5_000][draw.usize(..5)];
+        let lock_delay = [2_500, 3_000, 3_000, 3_000, 5_000][draw.usize(..5)];
         let mut schedule = Self {
             seed,
             hosts,
