@@ -116,7 +116,11 @@ pub(crate) fn needs(config: &Config) -> Vec<Need> {
         rule: Rule::write("session_prefix", ""),
         comment: about_sessions(config),
     });
-    if config.liveness_ttl.is_some() {
+    let liveness = config
+        .groups
+        .iter()
+        .any(|group| group.liveness_ttl.is_some());
+    if liveness {
         needs.push(Need {
             rule: Rule::write("service", LIVENESS_SERVICE),
             comment: &[
@@ -125,17 +129,17 @@ pub(crate) fn needs(config: &Config) -> Vec<Need> {
             ],
         });
     }
-    if config.session.check_id.is_some() {
+    if names_a_check(config) {
         needs.push(Need {
             rule: Rule::read("service_prefix", ""),
-            comment: about_check(config.session.check_mode),
+            comment: about_check(config.check_mode),
         });
     }
     needs.push(Need {
         rule: Rule::read("node_prefix", ""),
         comment: about_node(config),
     });
-    if config.session.check_id.is_none() && config.liveness_ttl.is_none() {
+    if !names_a_check(config) && !liveness {
         needs.push(Need {
             rule: Rule::read("agent_prefix", ""),
             comment: &[
@@ -145,6 +149,11 @@ pub(crate) fn needs(config: &Config) -> Vec<Need> {
         });
     }
     needs
+}
+
+fn names_a_check(config: &Config) -> bool {
+    let mut groups = config.groups.iter();
+    groups.any(|group| group.session.check_id.is_some())
 }
 
 fn about_sessions(config: &Config) -> &'static [&'static str] {
@@ -175,12 +184,12 @@ fn about_check(mode: CheckMode) -> &'static [&'static str] {
 }
 
 fn about_node(config: &Config) -> &'static [&'static str] {
-    match (&config.session.check_id, config.session.check_mode) {
-        (Some(_), CheckMode::Watch) => &[
+    match (names_a_check(config), config.check_mode) {
+        (true, CheckMode::Watch) => &[
             "The checks of this host's node, which --check-mode=watch reads, and maintenance (consul maint).",
             "Without this rule nobody leads.",
         ],
-        (Some(_), CheckMode::Session) | (None, _) => &[
+        (true, CheckMode::Session) | (false, _) => &[
             "The checks of this host's node, and among them its maintenance (consul maint). Without this rule",
             "maintenance is not noticed.",
         ],

@@ -72,6 +72,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     pub vip_manager_config: Vec<PathBuf>,
 
+    /// Directory of such files, *.yml and *.yaml, a group each; they may come and go (SIGHUP)
+    #[arg(long, value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+
     /// Value written into the trigger key [default: trigger-value, else the short host name]
     #[arg(long, value_name = "NAME", help_heading = "Election")]
     pub hostname: Option<String>,
@@ -330,8 +334,10 @@ fn misplaced(cli: &Cli) -> Option<String> {
     if flags.trigger_key.is_some() && !operates {
         return Some("--trigger-key belongs to status, switchover, drain and resume".to_owned());
     }
-    if flags.trigger_key.is_some() && !flags.vip_manager_config.is_empty() {
-        return Some("--trigger-key is for where there is no --vip-manager-config".to_owned());
+    let has_files = !flags.vip_manager_config.is_empty() || flags.config_dir.is_some();
+    if flags.trigger_key.is_some() && has_files {
+        let why = "--trigger-key is for where there is no --vip-manager-config and no --config-dir";
+        return Some(why.to_owned());
     }
     None
 }

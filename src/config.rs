@@ -5,52 +5,56 @@
 //! through [`Sources`], so that a test needs neither.
 
 mod access;
+mod address;
 pub mod change;
 mod credentials;
 mod describe;
 pub mod duration;
 mod file;
+mod files;
 mod group;
 mod hooks;
 mod levels;
 mod option;
 mod origin;
+mod peers;
 mod probe;
 mod process;
 mod relations;
 mod report;
-mod takeover;
+mod terms;
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, io};
 
 use tracing::Level;
 
 use self::describe::Lines;
-use self::file::File;
 pub use self::hooks::Hooks;
 use self::levels::Levels;
 pub use self::origin::Origin;
+pub use self::peers::Peers;
 pub use self::probe::{Probe, ProbeOf};
 use self::process::Process;
 use self::report::Findings;
 pub use self::report::{Caution, Fault, Problem, Problems, Report, Warning};
-pub use self::takeover::Peers;
-use self::takeover::Takeover;
-use crate::cli::{Cli, Flags};
+use crate::cli::Cli;
 use crate::consul::access::Access;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// One for each file, in the order of the flags; at least one.
+    /// One for each file, in the order of the flags, and then of the names in the directory; at least one where
+    /// there is no directory.
     pub groups: Vec<Group>,
+    /// Where files may come and go, if so.
+    pub directory: Option<PathBuf>,
     /// How to reach Consul.
     pub access: Access,
-    /// What the session is created with.
-    pub session: Session,
+    /// Of no meaning without [`Session::check_id`].
+    pub check_mode: CheckMode,
     /// Whether addresses are held here; without it no address is ever touched.
     pub manage_vip: bool,
     /// Of no meaning without [`Config::manage_vip`].
@@ -59,14 +63,8 @@ pub struct Config {
     pub probe: Option<Probe>,
     /// The commands that are told how this host stands.
     pub hooks: Hooks,
-    /// The TTL of the check that tells Consul that this daemon lives; at least 1 s.
-    pub liveness_ttl: Option<Duration>,
     /// How hosts watch one another, if they do.
     pub peers: Option<Peers>,
-    /// Among candidates, higher is better; -1000 to 1000.
-    pub priority: i32,
-    /// After how long a better candidate gets the lock, if at all.
-    pub preempt_after: Option<Duration>,
     /// Where the daemon says over HTTP how it is, if it does; the port is never 0.
     pub listen: Option<SocketAddr>,
     /// How to log.
@@ -76,7 +74,7 @@ pub struct Config {
     lines: Lines,
 }
 
-/// One trigger key, and the address that follows it.
+/// One trigger key, and the addresses that follow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The file that describes it.
@@ -85,8 +83,16 @@ pub struct Group {
     pub trigger_key: String,
     /// What a leading host writes into the key.
     pub trigger_value: String,
-    /// `Some` exactly with [`Config::manage_vip`].
-    pub vip: Option<Vip>,
+    /// They move together; some exactly with [`Config::manage_vip`], and vip-manager's first.
+    pub vips: Vec<Vip>,
+    /// What the session is created with.
+    pub session: Session,
+    /// The TTL of the check that tells Consul that this daemon lives; at least 1 s.
+    pub liveness_ttl: Option<Duration>,
+    /// Among candidates, higher is better; -1000 to 1000.
+    pub priority: i32,
+    /// After how long a better candidate gets the lock, if at all.
+    pub preempt_after: Option<Duration>,
 }
 
 /// A virtual IP and where it goes.
@@ -96,8 +102,10 @@ pub struct Vip {
     pub address: IpAddr,
     /// The prefix length of the network it is in.
     pub prefix: u8,
-    /// An interface that existed when the configuration was read.
+    /// The interface; where the group is the only one, one that existed when the configuration was read.
     pub interface: String,
+    /// What the kernel calls it (`IFA_LABEL`), if not by the interface's name. IPv4 only.
+    pub label: Option<String>,
 }
 
 /// What the Consul session is created with.
@@ -109,8 +117,6 @@ pub struct Session {
     pub lock_delay: Duration,
     /// The check that must pass for this host to lead.
     pub check_id: Option<String>,
-    /// Of no meaning without [`Session::check_id`].
-    pub check_mode: CheckMode,
 }
 
 /// What the check does.
@@ -172,7 +178,7 @@ pub struct Sources<'a> {
 pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     let mut findings = Findings::default();
     let mut lines = Lines::default();
-    let files = read_files(&cli.flags, sources, &mut findings);
+    let files = files::read(&cli.flags, sources, &mut findings);
     let levels = Levels {
         flags: &cli.flags,
         sources,
@@ -180,55 +186,40 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     };
 
     let process = Process::resolve(&levels, &mut findings, &mut lines);
-    let takeover = Takeover::resolve(&levels, &mut findings, &mut lines);
+    let peers = peers::resolve(&levels, &mut findings, &mut lines);
     let probe = probe::resolve(&levels, &mut findings, &mut lines);
     let hooks = hooks::resolve(&levels, &mut findings, &mut lines);
     let access = access::resolve(&levels, &mut findings, &mut lines);
-    let manage_vip = process
-        .manage_vip
-        .as_ref()
-        .is_some_and(|manage_vip| manage_vip.value);
+    let manage_vip = process.manages();
     let groups = group::resolve(&levels, manage_vip, &mut findings);
-    relations::check(&process, &takeover, &groups, &mut findings);
+    relations::check(&process, &groups, &mut findings);
 
     let groups: Option<Vec<_>> = groups
         .into_iter()
-        .map(|group| group.finish(manage_vip, &mut lines))
+        .map(|group| group.finish(manage_vip, &process, &mut lines))
         .collect();
-    let session = process.session();
     let kernel_lease = process.kernel_lease.as_ref().map(|lease| lease.value);
-    let priority = takeover.priority.as_ref().map(|priority| priority.value);
+    let check_mode = process.check_mode.as_ref().map(|mode| mode.value);
     let Findings { problems, warnings } = findings.without_repetitions();
-    let whole = (
-        groups,
-        access,
-        session,
-        kernel_lease,
-        priority,
-        hooks,
-        process.log,
-    );
+    let whole = (groups, access, check_mode, kernel_lease, hooks, process.log);
     match whole {
         (
             Some(groups),
             Some(access),
-            Some(session),
+            Some(check_mode),
             Some(kernel_lease),
-            Some(priority),
             Some(hooks),
             Some(log),
         ) if problems.is_empty() => Ok(Config {
             groups,
+            directory: files::directory(&cli.flags).map(Path::to_path_buf),
             access,
-            session,
+            check_mode,
             manage_vip,
             kernel_lease,
             probe,
             hooks,
-            liveness_ttl: takeover.liveness_ttl(),
-            peers: takeover.peers(),
-            priority,
-            preempt_after: takeover.preempt_after(),
+            peers,
             listen: process.listen.and_then(|listen| listen.value),
             log,
             warnings,
@@ -239,6 +230,11 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
 }
 
 impl Config {
+    /// Whether there are several groups, or may be some time.
+    pub fn has_many_groups(&self) -> bool {
+        self.groups.len() > 1 || self.directory.is_some()
+    }
+
     /// One value a line with where it comes from, secrets masked, and the warnings below.
     pub fn describe(&self) -> String {
         let mut text = self.lines.to_string();
@@ -247,12 +243,37 @@ impl Config {
         }
         text
     }
+
+    /// The check that all groups have in common, if they have.
+    pub fn common_check(&self) -> Option<&str> {
+        let mut checks = self.groups.iter().map(|group| &group.session.check_id);
+        let first = checks.next()?.as_deref()?;
+        let same = checks.all(|other| other.as_deref() == Some(first));
+        same.then_some(first)
+    }
 }
 
 impl Group {
     /// What the group is called in logs and reports.
     pub fn name(&self) -> &str {
         &self.trigger_key
+    }
+}
+
+/// As ip(8) writes it: `192.0.2.1/24 on eth0`.
+impl fmt::Display for Vip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            address,
+            prefix,
+            interface,
+            label,
+        } = self;
+        write!(f, "{address}/{prefix} on {interface}")?;
+        match label {
+            Some(label) => write!(f, " as {label}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -306,25 +327,4 @@ pub fn list_directory(directory: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-fn read_files(flags: &Flags, sources: &Sources<'_>, findings: &mut Findings) -> Vec<File> {
-    let flag = Origin::Flag("--vip-manager-config");
-    let paths: Vec<_> = flags
-        .vip_manager_config
-        .iter()
-        .filter(|path| !path.as_os_str().is_empty())
-        .collect();
-    if paths.is_empty() {
-        findings.problem_at("vip-manager-config", &flag, Fault::NoFile);
-    }
-    let read = |path: &&PathBuf| match (sources.read)(path) {
-        Ok(bytes) => File::parse(path, &bytes, findings),
-        Err(error) => {
-            let written = origin::Written::new(path.display().to_string(), flag.clone());
-            findings.problem("vip-manager-config", &written, Fault::Unreadable(error));
-            None
-        }
-    };
-    paths.iter().filter_map(read).collect()
 }

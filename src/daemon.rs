@@ -1,41 +1,45 @@
 //! Wires the parts of a running daemon together, and takes them down in order.
 
-mod answers;
+mod claims;
+mod common;
+mod descriptors;
+mod groups;
+mod keeper;
 mod member;
 mod neighbours;
 mod reload;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use vip_netlink::Netlink;
 
-use self::answers::Answers;
-use self::member::Member;
+use self::claims::Claims;
+use self::common::Common;
+pub(crate) use self::common::terms;
+use self::groups::Groups;
+use self::keeper::Failing;
 use self::neighbours::Neighbours;
 use self::reload::Reloading;
 pub use self::reload::Reread;
-use crate::config::{CheckMode, Config, Group, KernelLease, Session};
-use crate::consul::{self, Binding, BuildError, Client, Hub, token};
+use crate::config::{Config, KernelLease};
+use crate::consul::{BuildError, Client, Hub, token};
+use crate::driver::clock::BootClock;
 use crate::election::health::Health;
-use crate::election::lease::Terms;
-use crate::election::machine::Options;
-use crate::election::note::Before;
 use crate::health;
-use crate::hooks;
 use crate::logging::{Chain, Logging};
 use crate::privileges;
 use crate::runtime::RuntimeDirectory;
-use crate::runtime::address::AddressFile;
-use crate::runtime::lock::{self, GroupLock};
-use crate::runtime::session::SessionFile;
+use crate::runtime::lock;
+use crate::status::board::{Board, Seats};
+use crate::status::serve;
 use crate::systemd::{Systemd, Word};
+use crate::vip::hands::Hands;
 use crate::vip::kernel::marks_addresses;
 
 /// How long a stop may take before the process leaves without it. The kernel ends the address and
@@ -48,7 +52,7 @@ pub enum Error {
     /// The client could not be made from the configuration.
     #[error("preparing the connection to consul")]
     Client(#[from] BuildError),
-    /// No netlink socket.
+    /// No netlink socket, or no packet socket.
     #[error("opening the connection to the kernel's addresses")]
     Netlink(#[source] vip_netlink::Error),
     /// No timer, no signal handler, no runtime.
@@ -72,7 +76,7 @@ pub enum Error {
     /// A group's key belongs to somebody else; everything else was given up in order.
     #[error("{0}")]
     NotALock(String),
-    /// A task ended that never should.
+    /// A task ended that never should, or the kernel cannot be looked at.
     #[error("the election of {0} ended by itself; this is a bug in vip-elector, please report it")]
     Crashed(String),
     /// The stop took too long, or a second signal came.
@@ -119,111 +123,57 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     if unlimited && !marks_addresses() {
         return Err(Error::Unmarked);
     }
+    descriptors::raise();
     let systemd = Systemd::find(|name| std::env::var_os(name));
     let variable = std::env::var("RUNTIME_DIRECTORY").ok();
-    let directory = RuntimeDirectory::of(variable.as_deref());
-    let locks = config
-        .groups
-        .iter()
-        .map(|group| lock_group(&directory, group.name()))
-        .collect::<Result<Vec<_>, _>>()?;
     let client = Client::new(&config.access)?;
-    let netlink = match config.manage_vip {
-        true => Some(Arc::new(Netlink::open().map_err(Error::Netlink)?)),
-        false => None,
-    };
-    let hub = Hub::new(client.clone());
-    let mut neighbours = Neighbours::open(config).await;
     let (told, health) = watch::channel(Health::Unknown);
-    let (stop, stopping) = watch::channel(false);
     let (hooks, told_to) = watch::channel(config.hooks.clone());
-    let mut answers = Answers::new();
-    let mut members = Vec::new();
-    let mut hooking = JoinSet::new();
-    for (group, lock) in config.groups.iter().zip(locks) {
-        let (contact, peers) = neighbours.of(group, netlink.as_deref()).await;
-        let bound = config.session.check_mode == CheckMode::Session;
-        if lock.is_some() {
-            answers.open(&directory, group.name());
-        }
-        let told = answers.of(config, group, terms(config));
-        let seen = told.subscribe();
-        hooking.spawn(hooks::tell(told_to.clone(), told.subscribe()));
-        let memory = match &lock {
-            Some(_) => Some(session_file(config, group, &directory)?),
-            None => None,
-        };
-        let before = memory.as_ref().map_or(Before::Nothing, SessionFile::before);
-        let binding = Binding::new(
-            client.clone(),
-            consul::Terms {
-                key: group.trigger_key.clone(),
-                value: group.trigger_value.clone(),
-                ttl: config.session.ttl,
-                lock_delay: config.session.lock_delay,
-                check_id: config.session.check_id.clone().filter(|_| bound),
-                priority: config.priority,
-                contact,
-                liveness_ttl: config.liveness_ttl,
-            },
-        )
-        .saying(move || seen.borrow().word());
-        let member = Member {
-            group: group.clone(),
-            terms: terms(config),
-            options: options(config),
-            peers,
-            health: health.clone(),
-            consul: hub.enter(binding, &before),
-            memory,
-            before,
-            address_file: AddressFile::of(&directory, group.name()),
-            netlink: netlink.clone(),
-            stopping: stopping.clone(),
-            told,
-        };
-        info!(
-            group = group.name(),
-            value = group.trigger_value,
-            check_id = config.session.check_id,
-            ttl = ?config.session.ttl,
-            lock_delay = ?config.session.lock_delay,
-            manage_vip = config.manage_vip,
-            "taking part in the election"
-        );
-        members.push((member, lock));
-    }
-    // Not before all have entered the hub: several may have one session to adopt.
-    let mut groups = JoinSet::new();
-    for (member, lock) in members {
-        groups.spawn(async move {
-            let _alone = lock;
-            member.run().await
-        });
-    }
-    drop(health);
+    let (seats, seated) = watch::channel(Seats::default());
+    let board = Board::new(SystemTime::now(), seated);
     // Ended with this function, or before.
     let mut beside = JoinSet::new();
+    let neighbours = Neighbours::open(config).await;
     if let Some(delivering) = neighbours.deliver() {
         beside.spawn(delivering);
     }
-    let name = match config.groups.as_slice() {
-        [group] => group.name().to_owned(),
-        _ => "all".to_owned(),
+    let common = Common {
+        config: config.clone(),
+        directory: RuntimeDirectory::of(variable.as_deref()),
+        client: client.clone(),
+        hub: Hub::new(client.clone()),
+        hands: match config.manage_vip {
+            true => Some(Arc::new(Hands::open().map_err(Error::Netlink)?)),
+            false => None,
+        },
+        clock: BootClock::open().map_err(setup("a timer"))?,
+        neighbours,
+        health,
+        hooks: told_to,
+        claims: Claims::new(),
+        board: board.clone(),
     };
+    let (name, failing) = match (config.groups.as_slice(), &config.directory) {
+        ([group], None) => (group.name().to_owned(), Failing::EndsTheProcess),
+        (_, _) => ("all".to_owned(), Failing::IsTriedAgain),
+    };
+    let mut groups = Groups::new(Arc::new(common), failing, seats);
+    groups.take(&config.groups).await?;
     let (health, sources) = watch::channel(health::Sources::of(config));
     let asked = client.clone();
     beside.spawn(async move { health::run(&name, sources, asked, told).await });
     beside.spawn(token::follow(client.clone()));
     beside.spawn(logging.repeats().clone().run());
-    beside.spawn(systemd.clone().show(answers.groups()));
-    beside.spawn(systemd.clone().feed(answers.groups()));
+    beside.spawn(systemd.clone().show(board.clone()));
+    beside.spawn(systemd.clone().feed(board.clone()));
     let (listen, listened) = watch::channel(config.listen);
-    answers.begin(&mut beside, listened);
+    beside.spawn(serve::serve_tcp(listened, board));
+    let (wanted, mut newest) = watch::channel(config.groups.clone());
     let reloading = Reloading {
         reread,
         in_force: config.clone(),
         client,
+        groups: wanted,
         health,
         hooks,
         listen,
@@ -233,38 +183,43 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     beside.spawn(reloading.run(hangup));
     systemd.tell(&Word::Ready);
     let mut ended = Ok(());
-    let too_long = too_long(stopping.clone());
+    let (stop, stopping) = watch::channel(false);
+    let too_long = too_long(stopping);
     tokio::pin!(too_long);
     loop {
+        let is_stopping = *stop.borrow();
         tokio::select! {
-            done = groups.join_next() => match done {
-                None => break,
-                Some(Ok(result)) => {
-                    if let Err(error) = result {
-                        ended = Err(error);
-                    }
-                    let _ = stop.send(true);
-                }
-                Some(Err(_)) => {
-                    ended = Err(Error::Crashed("a group".to_owned()));
-                    let _ = stop.send(true);
-                }
-            },
+            done = groups.ended(), if is_stopping || groups.are_there() => {
+                let went_on = match done {
+                    Some(Ok(name)) => groups.has_left(&name).await,
+                    Some(Err(error)) => Err(error),
+                    None => break,
+                };
+                ended = went_on.and(ended);
+            }
+            Ok(()) = newest.changed(), if !is_stopping => {
+                let wanted = newest.borrow_and_update().clone();
+                ended = groups.take(&wanted).await;
+            }
             name = signals.next() => {
-                if *stop.borrow() {
+                if is_stopping {
                     return Err(Error::LeftAtOnce);
                 }
                 info!(signal = name, "stopping");
                 systemd.tell(&Word::Stopping);
-                let _ = stop.send(true);
+                groups.stop();
+                stop.send_replace(true);
             }
             () = &mut too_long => return Err(Error::LeftAtOnce),
         }
+        if ended.is_err() {
+            groups.stop();
+            stop.send_replace(true);
+        }
     }
     // Lock and address are given up. Each hook has its timeout.
-    let last_words = async { while hooking.join_next().await.is_some() {} };
     tokio::select! {
-        () = last_words => {}
+        () = groups.last_words() => {}
         name = signals.next() => warn!(
             signal = name,
             "told twice to stop, left before the last hook was done; run its command by hand, or set a shorter \
@@ -272,73 +227,6 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         ),
     }
     ended
-}
-
-/// Refuses to be the second process of a group; where that cannot be known, goes on.
-fn lock_group(directory: &RuntimeDirectory, group: &str) -> Result<Option<GroupLock>, Error> {
-    match GroupLock::take(directory, group) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(taken @ lock::Error::Taken { .. }) => Err(Error::AlreadyRunning(taken)),
-        Err(error @ lock::Error::Unusable { .. }) => {
-            warn!(
-                group,
-                error = %Chain(&error),
-                "nothing can be remembered here: a second process for this group would not be noticed, \
-                 and after a crash, the next one waits for the session's end instead of going on with \
-                 it; make the directory writable, or set RUNTIME_DIRECTORY"
-            );
-            Ok(None)
-        }
-    }
-}
-
-/// What a lease is made from.
-pub(crate) fn terms(config: &Config) -> Terms {
-    let Session {
-        lock_delay, ttl, ..
-    } = config.session;
-    match (config.manage_vip, config.kernel_lease) {
-        (false, _) => Terms::companion(lock_delay, ttl),
-        (true, KernelLease::Auto) => Terms::managed(lock_delay, ttl),
-        (true, KernelLease::Off) => Terms::managed(lock_delay, ttl).without_kernel_lease(),
-    }
-}
-
-fn options(config: &Config) -> Options {
-    Options {
-        candidates: true,
-        priority: config.priority,
-        preempt_after: config.preempt_after,
-        liveness_ttl: config.liveness_ttl,
-        peer_interval: config.peers.map(|peers| peers.interval),
-        beats_repeated: config.groups.len() > 1,
-        health: Health::Unknown,
-    }
-}
-
-/// A session that was made for something else is not adopted, and an address that went with it is taken
-/// off, or ends by itself, while the old lock-delay runs.
-fn session_file(
-    config: &Config,
-    group: &Group,
-    directory: &RuntimeDirectory,
-) -> Result<SessionFile, Error> {
-    let Session {
-        ttl,
-        lock_delay,
-        check_id,
-        check_mode,
-    } = &config.session;
-    let vip = group.vip.as_ref().map(|vip| (vip.address, &vip.interface));
-    let terms = format!(
-        "ttl={ttl:?} lock-delay={lock_delay:?} check-id={check_id:?} check-mode={} vip={vip:?} \
-         kernel-lease={} liveness-ttl={:?}",
-        check_mode.name(),
-        config.kernel_lease.name(),
-        config.liveness_ttl
-    );
-    SessionFile::of(directory, group.name(), &group.trigger_value, terms)
-        .map_err(setup("the record of the session"))
 }
 
 struct Signals {

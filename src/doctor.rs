@@ -10,7 +10,9 @@ pub mod group;
 pub mod host;
 pub mod report;
 
+use std::collections::BTreeSet;
 use std::io;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -44,20 +46,22 @@ pub fn run(config: &Config, host_name: &str) -> Result<Report, Error> {
     let client = Client::new(&config.access)?;
     let facts = runtime.block_on(gather::look(config, &client, host_name));
     runtime.shutdown_background();
+    let groups = config.groups.iter();
+    let ttls: BTreeSet<_> = groups.clone().map(|group| group.session.ttl).collect();
+    let confirm_interval = groups.map(|group| terms(config, group).confirm_interval());
     let wanted = Wanted {
-        ttl: config.session.ttl,
-        confirm_interval: terms(config).confirm_interval(),
-        check_id: config.session.check_id.clone(),
+        ttls: ttls.into_iter().collect(),
+        confirm_interval: confirm_interval.min().unwrap_or(Duration::MAX),
     };
     let mut shared = Findings::of(None);
     judge_configuration(config, &mut shared);
     consul::judge(&facts.consul, &wanted, &mut shared);
     host::judge(&facts.host, &mut shared);
     let mut findings = shared.done();
-    for (group, address) in &facts.groups {
+    for (group, addresses) in &facts.groups {
         let mut own = Findings::of(Some(&group.key));
         group::judge(group, &mut own);
-        if let Some(address) = address {
+        for address in addresses {
             address::judge(address, &mut own);
         }
         findings.extend(own.done());

@@ -44,16 +44,16 @@ impl Sources {
     pub fn of(config: &Config) -> Self {
         Self {
             probe: config.probe.clone(),
-            check_id: config.session.check_id.clone(),
-            check_mode: config.session.check_mode,
+            check_id: config.common_check().map(str::to_owned),
+            check_mode: config.check_mode,
         }
     }
 }
 
 /// Runs until all receivers are gone. Aborted at any point it leaves no process behind.
 ///
-/// Of the sources only the probe may change meanwhile. Another one goes on from what is believed by then,
-/// so that its first answer alone decides nothing.
+/// Sources may change meanwhile. Another probe goes on from what is believed by then, so that its first answer alone
+/// decides nothing.
 pub async fn run(
     group: &str,
     sources: watch::Receiver<Sources>,
@@ -62,16 +62,9 @@ pub async fn run(
 ) {
     let (probed, probe) = watch::channel(Health::Unknown);
     let (told, checks) = watch::channel(Health::Unknown);
-    let wanted = {
-        let sources = sources.borrow();
-        Wanted {
-            check_id: sources.check_id.clone(),
-            mode: sources.check_mode,
-        }
-    };
     tokio::select! {
-        () = follow_probes(sources, &probed) => {}
-        () = checks::follow(group, &wanted, &client, &told) => {}
+        () = follow_probes(sources.clone(), &probed) => {}
+        () = follow_checks(group, sources, &client, &told) => {}
         () = publish_sum(group, probe, checks, &sender) => {}
         () = sender.closed() => {}
     }
@@ -82,15 +75,33 @@ async fn follow_probes(mut sources: watch::Receiver<Sources>, report: &watch::Se
         let probe = sources.borrow_and_update().probe.clone();
         tokio::select! {
             () = follow_probe(probe.as_ref(), report) => {}
-            () = another(&mut sources, probe.as_ref()) => {}
+            () = until(&mut sources, |sources| sources.probe != probe) => {}
         }
     }
 }
 
-/// Waits for another probe; for ever, where nobody is left to name one.
-async fn another(sources: &mut watch::Receiver<Sources>, probe: Option<&Probe>) {
-    let named = sources.wait_for(|sources| sources.probe.as_ref() != probe);
-    if named.await.is_err() {
+async fn follow_checks(
+    group: &str,
+    mut sources: watch::Receiver<Sources>,
+    client: &Client,
+    report: &watch::Sender<Health>,
+) {
+    let wanted = |sources: &Sources| Wanted {
+        check_id: sources.check_id.clone(),
+        mode: sources.check_mode,
+    };
+    loop {
+        let now = wanted(&sources.borrow_and_update());
+        tokio::select! {
+            () = checks::follow(group, &now, client, report) => {}
+            () = until(&mut sources, |sources| wanted(sources) != now) => {}
+        }
+    }
+}
+
+/// Waits for other sources; for ever, where nobody is left to name them.
+async fn until(sources: &mut watch::Receiver<Sources>, differ: impl FnMut(&Sources) -> bool) {
+    if sources.wait_for(differ).await.is_err() {
         future::pending().await
     }
 }

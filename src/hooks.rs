@@ -35,8 +35,8 @@ const KILLED_WITHIN: Duration = Duration::from_secs(1);
 pub struct About {
     /// The trigger key.
     pub group: String,
-    /// The virtual IP that is held here.
-    pub address: Option<IpAddr>,
+    /// The virtual IPs that are held here.
+    pub addresses: Vec<IpAddr>,
     /// Where what came of them is counted.
     pub runs: Arc<HookRuns>,
 }
@@ -48,7 +48,7 @@ pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snap
         let about = &group.borrow().about;
         About {
             group: about.group.clone(),
-            address: about.vip.as_ref().map(|vip| vip.address),
+            addresses: about.vips.iter().map(|vip| vip.address).collect(),
             runs: Arc::clone(&about.hooks),
         }
     };
@@ -170,15 +170,19 @@ async fn run_one(
     result
 }
 
-fn environment(about: &About, standing: &Standing) -> [(&'static str, String); 6] {
+fn environment(about: &About, standing: &Standing) -> [(&'static str, String); 7] {
     let term = standing.term.map(|term| term.to_string());
-    let address = about.address.map(|address| address.to_string());
+    let addresses: Vec<_> = about.addresses.iter().map(IpAddr::to_string).collect();
     [
         ("VIP_ELECTOR_GROUP", about.group.clone()),
         ("VIP_ELECTOR_ROLE", standing.role.name().to_owned()),
         ("VIP_ELECTOR_REASON", standing.reason.clone()),
         ("VIP_ELECTOR_TERM", term.unwrap_or_default()),
-        ("VIP_ELECTOR_ADDRESS", address.unwrap_or_default()),
+        (
+            "VIP_ELECTOR_ADDRESS",
+            addresses.first().cloned().unwrap_or_default(),
+        ),
+        ("VIP_ELECTOR_ADDRESSES", addresses.join(" ")),
         (
             "VIP_ELECTOR_LEADER",
             standing.leader.clone().unwrap_or_default(),

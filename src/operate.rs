@@ -121,7 +121,6 @@ pub fn run(config: &Config, order: &Order, place: &Place<'_>) -> Result<bool, Er
         looker: Looker {
             client: Client::new(&config.access)?,
             directories: RuntimeDirectory::all(variable.as_deref()),
-            check_id: config.session.check_id.clone(),
         },
         groups: &config.groups,
         place,

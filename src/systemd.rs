@@ -23,8 +23,9 @@ use tracing::{debug, warn};
 
 use crate::driver::clock;
 use crate::election::time::Timestamp;
-use crate::status::GroupReport;
+use crate::status::board::{Board, Seats};
 use crate::status::snapshot::{PULSE, Snapshot};
+use crate::status::{GroupReport, Role};
 
 /// What one message may take. The queue of process 1 is emptied in microseconds, or not at all.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -121,13 +122,18 @@ impl Systemd {
     }
 
     /// Keeps the line of `systemctl status` up to date. Cancel safe; returns only where nobody listens.
-    pub async fn show(self, mut groups: Vec<watch::Receiver<Snapshot>>) {
+    pub async fn show(self, board: Board) {
         if !self.is_there() {
             return;
         }
+        let mut seats = board.groups();
+        let mut groups = seats.borrow_and_update().clone();
         let mut shown = String::new();
         loop {
-            news(&mut groups).await;
+            tokio::select! {
+                () = news(&mut groups) => {}
+                () = others(&mut seats) => groups = seats.borrow_and_update().clone(),
+            }
             let now = clock::now();
             let known = groups.iter_mut();
             let reports: Vec<GroupReport> = known
@@ -144,11 +150,13 @@ impl Systemd {
 
     /// Feeds the watchdog, at half of the interval that it allows, for as long as the loop of each group
     /// turns that has not ended. Cancel safe; returns only where there is no watchdog.
-    pub async fn feed(self, groups: Vec<watch::Receiver<Snapshot>>) {
+    pub async fn feed(self, board: Board) {
         let Some(interval) = self.watchdog else {
             return;
         };
+        let seats = board.groups();
         loop {
+            let groups = seats.borrow().clone();
             let before: Vec<Timestamp> = groups.iter().map(turned_at).collect();
             tokio::time::sleep(interval / 2).await;
             let mut since = groups.iter().zip(before);
@@ -165,7 +173,7 @@ impl Systemd {
     }
 }
 
-/// Waits until something is known of a group that its reader has not seen.
+/// Waits until something is known of a group that its reader has not seen; for ever, where there is none.
 async fn news(groups: &mut [watch::Receiver<Snapshot>]) {
     let waiting = groups.iter_mut().map(|group| async {
         // One that has ended has no more to say.
@@ -173,18 +181,32 @@ async fn news(groups: &mut [watch::Receiver<Snapshot>]) {
             std::future::pending::<()>().await;
         }
     });
-    waiting.collect::<FuturesUnordered<_>>().next().await;
+    let mut waiting = waiting.collect::<FuturesUnordered<_>>();
+    if waiting.next().await.is_none() {
+        std::future::pending().await
+    }
+}
+
+/// Waits until there are other groups; for ever, where nobody is left to name them.
+async fn others(seats: &mut watch::Receiver<Seats>) {
+    if seats.changed().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 fn turned_at(group: &watch::Receiver<Snapshot>) -> Timestamp {
     group.borrow().turned_at
 }
 
-/// Whether a group's loop has turned since `before`, or its next turn is not due yet. One that has ended
+/// Whether a group's loop has turned since `before`, or its next turn is not due yet. One that takes no part
 /// needs no watching.
 fn turns(group: &watch::Receiver<Snapshot>, before: Timestamp, now: Timestamp) -> bool {
-    let last = turned_at(group);
-    group.has_changed().is_err() || last > before || now < last + 2 * PULSE
+    if group.has_changed().is_err() {
+        return true;
+    }
+    let seen = group.borrow();
+    let last = seen.turned_at;
+    seen.role == Role::Stopped || last > before || now < last + 2 * PULSE
 }
 
 fn connect(address: &OsStr) -> io::Result<UnixDatagram> {

@@ -1,6 +1,12 @@
-//! The virtual IP of one group: what to do about it (pure), and the task that does it (applier).
+//! The virtual IPs of one group: what to do about each, and about all of them together (pure), and the task that does it
+//! (applier).
 
 pub mod announce;
+pub mod hands;
+pub mod herald;
+mod journal;
 pub mod kernel;
+pub mod pace;
 pub mod reconcile;
 pub mod task;
+pub mod together;

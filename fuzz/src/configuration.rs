@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vip_elector::cli::{self, Cli};
-use vip_elector::config::{Config, Problems, Sources, load};
+use vip_elector::config::{Config, Group, Problems, Sources, load};
 use vip_elector::consul::Client;
 use vip_elector::consul::access::Endpoint;
 use vip_elector::election::lease::Terms;
+use vip_netlink::Label;
 
 const END: &str = "\n===\n";
 
@@ -53,19 +54,8 @@ pub(crate) fn take(input: &[u8]) {
     }
 }
 
-/// What the rest of the program takes for granted.
-fn assert_usable(config: &Config) {
-    assert!(!config.groups.is_empty());
-    for group in &config.groups {
-        assert!(!group.trigger_key.is_empty() && !group.trigger_key.starts_with('/'));
-        assert!(!group.trigger_value.is_empty());
-        assert_eq!(group.vip.is_some(), config.manage_vip);
-        if let Some(vip) = &group.vip {
-            assert!(vip_netlink::Vip::new(vip.address, vip.prefix).is_some());
-            assert!(Host::has_interface(&vip.interface));
-        }
-    }
-    let session = &config.session;
+fn assert_timed_well(config: &Config, group: &Group) {
+    let session = &group.session;
     assert!(within(session.ttl, 10, 24 * 60 * 60));
     assert!(session.lock_delay <= Duration::from_secs(60));
     if config.manage_vip {
@@ -73,12 +63,26 @@ fn assert_usable(config: &Config) {
         let terms = Terms::managed(session.lock_delay, session.ttl);
         assert!(terms.span() >= Duration::from_secs(1));
     }
-    assert!(
-        config
-            .liveness_ttl
-            .is_none_or(|ttl| ttl >= Duration::from_secs(1))
-    );
-    assert!((-1000..=1000).contains(&config.priority));
+    let liveness = group.liveness_ttl;
+    assert!(liveness.is_none_or(|ttl| ttl >= Duration::from_secs(1)));
+    assert!((-1000..=1000).contains(&group.priority));
+}
+
+/// What the rest of the program takes for granted.
+fn assert_usable(config: &Config) {
+    assert!(!config.groups.is_empty());
+    for group in &config.groups {
+        assert!(!group.trigger_key.is_empty() && !group.trigger_key.starts_with('/'));
+        assert!(!group.trigger_value.is_empty());
+        assert_eq!(!group.vips.is_empty(), config.manage_vip);
+        for vip in &group.vips {
+            assert!(vip_netlink::Vip::new(vip.address, vip.prefix).is_some());
+            assert!(config.groups.len() > 1 || Host::has_interface(&vip.interface));
+            let label = vip.label.as_deref();
+            assert!(label.is_none_or(|label| Label::new(label).is_some()));
+        }
+        assert_timed_well(config, group);
+    }
     if let Some(peers) = &config.peers {
         assert!(peers.listen.port() > 0);
         assert!(peers.interval >= Duration::from_millis(10));

@@ -30,8 +30,7 @@ fn look(read: NetlinkMessage<RouteNetlinkMessage>) {
     if let RouteNetlinkMessage::NewAddress(found) = &inner {
         if let Some(address) = message::address(found) {
             // A wrong prefix must not make a wrong choice of our own.
-            let prefix =
-                vip_netlink::prefix_for(address.address, 24, std::slice::from_ref(&address));
+            let prefix = vip_netlink::prefix_for(address.address, 24, std::iter::once(&address));
             assert!(prefix <= 24);
         }
     } else if let RouteNetlinkMessage::NewLink(found) = &inner

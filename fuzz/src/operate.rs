@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vip_elector::config::Group;
+use vip_elector::config::{Group, Session};
 use vip_elector::election::call::Failure;
 use vip_elector::operate::{GroupView, Looker, Style, Survey, report_in, show, survey};
 use vip_elector::runtime::RuntimeDirectory;
@@ -45,13 +45,20 @@ fn look(agent: &Agent, daemon: &[u8]) {
         client: agent.client(),
         // No daemon has its socket there.
         directories: vec![RuntimeDirectory::of(Some("/nowhere"))],
-        check_id: Some(CHECK.to_owned()),
     };
     let group = Group {
         file: PathBuf::new(),
         trigger_key: KEY.to_owned(),
         trigger_value: OWN.to_owned(),
-        vip: None,
+        vips: Vec::new(),
+        session: Session {
+            ttl: Duration::from_secs(10),
+            lock_delay: Duration::from_secs(1),
+            check_id: Some(CHECK.to_owned()),
+        },
+        liveness_ttl: None,
+        priority: 0,
+        preempt_after: None,
     };
     let (seen, took) = agent.run(looker.see(&group));
     assert!(took <= LONGEST, "it took {took:?}");

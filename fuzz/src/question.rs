@@ -69,7 +69,7 @@ fn view() -> View {
             value: "web1".to_owned(),
             priority: 0,
             terms: Terms::companion(Duration::from_secs(1), Duration::from_secs(10)),
-            vip: None,
+            vips: Vec::new(),
             deeds: Arc::default(),
             hooks: Arc::default(),
         };

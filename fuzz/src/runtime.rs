@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::net::IpAddr;
 
 use vip_elector::driver::Memory;
 use vip_elector::election::call::SessionId;
@@ -30,7 +31,7 @@ fn files_of_a_group() -> Files {
     let terms = "ttl=10s lock-delay=3s check-id=".to_owned();
     Files {
         session: SessionFile::of(&runtime, "key", "web1", terms).expect("a name"),
-        address: AddressFile::of(&runtime, "key"),
+        address: AddressFile::of(&runtime, "key", IpAddr::from([192, 0, 2, 1])),
         _directory: directory,
     }
 }

@@ -15,6 +15,31 @@ pub const PROTOCOL_MARK: u8 = 0x76;
 pub struct Vip {
     address: IpAddr,
     prefix: u8,
+    label: Option<Label>,
+}
+
+/// What the kernel calls an IPv4 address (`IFA_LABEL`), where that is not the interface's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Label([u8; libc::IFNAMSIZ - 1]);
+
+impl Label {
+    /// Takes 1 to 15 bytes without NUL; `None` for others.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; libc::IFNAMSIZ - 1];
+        let room = bytes.get_mut(..text.len())?;
+        if text.is_empty() || text.contains('\0') {
+            return None;
+        }
+        room.copy_from_slice(text.as_bytes());
+        Some(Self(bytes))
+    }
+
+    /// Returns the text.
+    pub fn text(&self) -> String {
+        let length = self.0.iter().position(|byte| *byte == 0);
+        let bytes = &self.0[..length.unwrap_or(self.0.len())];
+        String::from_utf8_lossy(bytes).into_owned()
+    }
 }
 
 impl Vip {
@@ -23,7 +48,11 @@ impl Vip {
         if prefix > address_bits(address) {
             None
         } else {
-            Some(Self { address, prefix })
+            Some(Self {
+                address,
+                prefix,
+                label: None,
+            })
         }
     }
 
@@ -32,6 +61,20 @@ impl Vip {
         Self {
             address,
             prefix: address_bits(address),
+            label: None,
+        }
+    }
+
+    /// Has the kernel call it so from when it is added. IPv6 addresses have no label.
+    pub const fn labelled(self, label: Option<Label>) -> Self {
+        Self { label, ..self }
+    }
+
+    /// Returns the label it is added with.
+    pub const fn label(&self) -> Option<Label> {
+        match self.address {
+            IpAddr::V4(_) => self.label,
+            IpAddr::V6(_) => None,
         }
     }
 
@@ -100,8 +143,8 @@ pub struct Address {
     pub address: IpAddr,
     /// The prefix length in bits.
     pub prefix: u8,
-    /// The time left, in whole seconds; `None` is for ever. Zero is an address that the kernel is
-    /// about to take away.
+    /// The time left, in whole seconds, when the kernel last said so; `None` is for ever. Zero is an address
+    /// that the kernel is about to take away.
     pub valid: Option<Duration>,
     /// Who added it (`IFA_PROTO`), where that was said.
     pub protocol: Option<u8>,
@@ -120,6 +163,15 @@ impl Address {
     /// Says whether it is this VIP, with this prefix length.
     pub fn is(&self, vip: Vip) -> bool {
         self.address == vip.address && self.prefix == vip.prefix
+    }
+
+    /// Says whether nothing sets it apart from `other` but how much time is left.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let without_time = |one: &Self| Self {
+            valid: one.valid.map(|_| Duration::ZERO),
+            ..one.clone()
+        };
+        without_time(self) == without_time(other)
     }
 }
 
@@ -149,6 +201,25 @@ mod tests {
             Vip::host("2001:db8::1".parse().unwrap()).to_string(),
             "2001:db8::1/128"
         );
+    }
+
+    #[test]
+    fn a_label_is_as_long_as_the_name_of_an_interface() {
+        for (text, valid) in [
+            ("", false),
+            ("eth0", true),
+            ("eth0:vip", true),
+            ("enp0s31f6:vip12", true),
+            ("enp0s31f6:vip123", false),
+            ("eth0\0", false),
+        ] {
+            let label = Label::new(text).map(|label| label.text());
+            assert_eq!(label.as_deref(), valid.then_some(text));
+        }
+        let label = Label::new("eth0:vip");
+        let labelled = |text: &str| Vip::host(text.parse().unwrap()).labelled(label);
+        assert_eq!(labelled("192.0.2.1").label(), label);
+        assert_eq!(labelled("2001:db8::1").label(), None);
     }
 
     #[test]

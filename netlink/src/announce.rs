@@ -12,34 +12,19 @@ use crate::error::{Error, Operation};
 use crate::link::{Link, Mac};
 use crate::wire::{self, NodeKind};
 
-/// Sends announcements on one interface.
+/// Sends announcements, on every interface.
 ///
-/// It keeps the interface's index and Ethernet address of the moment it was opened: after a change
-/// of either, open a new one. When and how often to announce is the caller's to decide.
+/// When and how often to announce is the caller's to decide.
 #[derive(Debug)]
-pub struct Announcer {
-    socket: OwnedFd,
-    interface: String,
-    index: i32,
-    mac: Mac,
-}
+pub struct Announcer(OwnedFd);
 
 impl Announcer {
     /// Opens the socket, so that announcing later is no more than a send. It receives nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::NotEthernet`], [`Error::Permission`] without `CAP_NET_RAW`, [`Error::Refused`].
-    pub fn open(link: &Link) -> Result<Self, Error> {
-        let operation = || Operation::OpenAnnouncer(link.name.clone());
-        let (Some(mac), true) = (link.mac, link.arp) else {
-            return Err(Error::NotEthernet {
-                operation: operation(),
-            });
-        };
-        let index = i32::try_from(link.index).map_err(|_| Error::NoInterface {
-            operation: operation(),
-        })?;
+    /// [`Error::Permission`] without `CAP_NET_RAW`, [`Error::Refused`].
+    pub fn open() -> Result<Self, Error> {
         let socket = socket(
             AddressFamily::Packet,
             SockType::Raw,
@@ -47,76 +32,55 @@ impl Announcer {
             // Protocol 0: the kernel hands no frame to this socket (packet(7)).
             None,
         )
-        .map_err(|errno| Error::refused(operation(), errno.into()))?;
-        Ok(Self {
-            socket,
-            interface: link.name.clone(),
-            index,
-            mac,
-        })
+        .map_err(|errno| Error::refused(Operation::OpenAnnouncer, errno.into()))?;
+        Ok(Self(socket))
     }
 
-    /// Returns the Ethernet address that is announced.
-    pub fn mac(&self) -> Mac {
-        self.mac
-    }
-
-    /// Announces an address of either family; `kind` matters to IPv6 only.
+    /// Announces an address of either family on an interface; `kind` matters to IPv6 only.
+    ///
+    /// IPv4: one gratuitous ARP request and one reply, to everybody. IPv6: one unsolicited Neighbor Advertisement
+    /// to all nodes; the address must not be tentative. Never blocks. The second frame is sent even if the first
+    /// one was refused.
     ///
     /// # Errors
     ///
-    /// Those of [`Announcer::gratuitous_arp`].
-    pub fn announce(&self, address: IpAddr, kind: NodeKind) -> Result<(), Error> {
-        match address {
-            IpAddr::V4(address) => self.gratuitous_arp(address),
-            IpAddr::V6(address) => self.unsolicited_na(address, kind),
-        }
+    /// [`Error::NotEthernet`] where there are no neighbours to tell. [`Error::InterfaceDown`],
+    /// [`Error::NoInterface`], or [`Error::Refused`], for example when the device's queue is full: these may pass.
+    pub fn announce(&self, link: &Link, address: IpAddr, kind: NodeKind) -> Result<(), Error> {
+        let operation = || Operation::Announce(address, link.name.clone());
+        let (Some(mac), true) = (link.mac, link.arp) else {
+            return Err(Error::NotEthernet {
+                operation: operation(),
+            });
+        };
+        let sent = match address {
+            IpAddr::V4(address) => self.gratuitous_arp(link.index, mac, address),
+            IpAddr::V6(address) => self.unsolicited_na(link.index, mac, address, kind),
+        };
+        sent.map_err(|source| Error::refused(operation(), source))
     }
 
-    /// Broadcasts one gratuitous ARP request and one reply for `address`.
-    ///
-    /// Never blocks. The second frame is sent even if the first one was refused.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InterfaceDown`], [`Error::NoInterface`], or [`Error::Refused`], for example when
-    /// the device's queue is full. All of them may pass.
-    pub fn gratuitous_arp(&self, address: Ipv4Addr) -> Result<(), Error> {
-        let frames = wire::gratuitous_arp(self.mac, address).ok_or_else(too_small);
-        self.told(
-            address.into(),
-            frames.and_then(|[request, reply]| {
-                self.send(&request, libc::ETH_P_ARP)
-                    .and(self.send(&reply, libc::ETH_P_ARP))
-            }),
-        )
+    fn gratuitous_arp(&self, index: u32, mac: Mac, address: Ipv4Addr) -> io::Result<()> {
+        let [request, reply] = wire::gratuitous_arp(mac, address).ok_or_else(too_small)?;
+        let first = self.send(index, &request, libc::ETH_P_ARP);
+        first.and(self.send(index, &reply, libc::ETH_P_ARP))
     }
 
-    /// Multicasts one unsolicited Neighbor Advertisement for `address` to all nodes.
-    ///
-    /// Never blocks. The address must not be tentative.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Announcer::gratuitous_arp`].
-    pub fn unsolicited_na(&self, address: Ipv6Addr, kind: NodeKind) -> Result<(), Error> {
-        let frame = wire::unsolicited_na(self.mac, address, kind).ok_or_else(too_small);
-        self.told(
-            address.into(),
-            frame.and_then(|frame| self.send(&frame, libc::ETH_P_IPV6)),
-        )
+    fn unsolicited_na(
+        &self,
+        index: u32,
+        mac: Mac,
+        address: Ipv6Addr,
+        kind: NodeKind,
+    ) -> io::Result<()> {
+        let frame = wire::unsolicited_na(mac, address, kind).ok_or_else(too_small)?;
+        self.send(index, &frame, libc::ETH_P_IPV6)
     }
 
-    fn told(&self, address: IpAddr, result: io::Result<()>) -> Result<(), Error> {
-        result.map_err(|source| {
-            Error::refused(Operation::Announce(address, self.interface.clone()), source)
-        })
-    }
-
-    fn send(&self, frame: &[u8], protocol: i32) -> io::Result<()> {
-        let to = link_address(self.index, protocol)?;
+    fn send(&self, index: u32, frame: &[u8], protocol: i32) -> io::Result<()> {
+        let to = link_address(index, protocol)?;
         // A datagram is sent whole or not at all.
-        sendto(self.socket.as_raw_fd(), frame, &to, MsgFlags::MSG_DONTWAIT)?;
+        sendto(self.0.as_raw_fd(), frame, &to, MsgFlags::MSG_DONTWAIT)?;
         Ok(())
     }
 }
@@ -126,9 +90,10 @@ impl Announcer {
     unsafe_code,
     reason = "nix has no safe constructor for a packet socket's address"
 )]
-fn link_address(index: i32, protocol: i32) -> io::Result<LinkAddr> {
-    let protocol =
-        u16::try_from(protocol).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+fn link_address(index: u32, protocol: i32) -> io::Result<LinkAddr> {
+    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let protocol = u16::try_from(protocol).map_err(invalid)?;
+    let index = i32::try_from(index).map_err(invalid)?;
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
         sll_protocol: protocol.to_be(),

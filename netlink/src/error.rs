@@ -121,12 +121,8 @@ pub enum Operation {
     Open,
     /// Waiting for changes.
     Watch,
-    /// Looking up an interface.
-    ReadLink(String),
-    /// Listing the addresses of an interface.
-    ReadAddresses(String),
-    /// Looking for an address of ours on all interfaces.
-    Find(IpAddr),
+    /// Listing links and addresses.
+    Look,
     /// Adding an address to an interface.
     Add(Vip, String),
     /// Refreshing an address on an interface.
@@ -134,7 +130,7 @@ pub enum Operation {
     /// Removing an address from an interface.
     Remove(Vip, String),
     /// Opening the socket of [`crate::Announcer`].
-    OpenAnnouncer(String),
+    OpenAnnouncer,
     /// Announcing an address on an interface.
     Announce(IpAddr, String),
 }
@@ -143,13 +139,9 @@ impl Operation {
     /// Returns the capability that it takes; looking takes none.
     fn capability(&self) -> Option<&'static str> {
         match self {
-            Self::OpenAnnouncer(_) | Self::Announce(..) => Some("CAP_NET_RAW"),
+            Self::OpenAnnouncer | Self::Announce(..) => Some("CAP_NET_RAW"),
             Self::Add(..) | Self::Refresh(..) | Self::Remove(..) => Some("CAP_NET_ADMIN"),
-            Self::Open
-            | Self::Watch
-            | Self::ReadLink(_)
-            | Self::ReadAddresses(_)
-            | Self::Find(_) => None,
+            Self::Open | Self::Watch | Self::Look => None,
         }
     }
 
@@ -158,11 +150,9 @@ impl Operation {
             Self::Add(vip, _) | Self::Refresh(vip, _) => vip.address().is_ipv6(),
             Self::Open
             | Self::Watch
-            | Self::ReadLink(_)
-            | Self::ReadAddresses(_)
-            | Self::Find(_)
+            | Self::Look
             | Self::Remove(..)
-            | Self::OpenAnnouncer(_)
+            | Self::OpenAnnouncer
             | Self::Announce(..) => false,
         }
     }
@@ -173,13 +163,11 @@ impl fmt::Display for Operation {
         match self {
             Self::Open => write!(f, "opening a netlink socket"),
             Self::Watch => write!(f, "watching links and addresses"),
-            Self::ReadLink(interface) => write!(f, "looking up interface {interface}"),
-            Self::Find(address) => write!(f, "looking for {address} on all interfaces"),
-            Self::ReadAddresses(interface) => write!(f, "listing the addresses of {interface}"),
+            Self::Look => write!(f, "listing links and addresses"),
             Self::Add(vip, interface) => write!(f, "adding {vip} to {interface}"),
             Self::Refresh(vip, interface) => write!(f, "refreshing {vip} on {interface}"),
             Self::Remove(vip, interface) => write!(f, "removing {vip} from {interface}"),
-            Self::OpenAnnouncer(interface) => write!(f, "opening a packet socket for {interface}"),
+            Self::OpenAnnouncer => write!(f, "opening a packet socket for announcements"),
             Self::Announce(address, interface) => write!(f, "announcing {address} on {interface}"),
         }
     }
@@ -205,9 +193,9 @@ mod tests {
                 "adding 192.0.2.9/32 to eth0: CAP_NET_ADMIN is missing; run as root or grant it",
             ),
             (
-                Operation::OpenAnnouncer(eth0()),
+                Operation::OpenAnnouncer,
                 libc::EPERM,
-                "opening a packet socket for eth0: CAP_NET_RAW is missing; run as root or grant it",
+                "opening a packet socket for announcements: CAP_NET_RAW is missing; run as root or grant it",
             ),
             (
                 Operation::Add(v4, eth0()),

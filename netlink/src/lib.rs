@@ -1,16 +1,16 @@
 //! Addresses with a lease, link state and announcements, on Linux.
 //!
 //! This crate is the only place that knows rtnetlink, packet sockets and `/proc/sys/net`. It decides
-//! nothing: it says what the kernel has ([`Netlink::link`], [`Netlink::addresses`]), carries out one
-//! step at a time ([`Netlink::add`], [`Netlink::refresh`], [`Netlink::remove`]), says when to look
-//! again ([`Netlink::changes`]), and tells the neighbours ([`Announcer`]).
+//! nothing: it says what the kernel has ([`Netlink::look`]), carries out one step at a time
+//! ([`Netlink::add`], [`Netlink::refresh`], [`Netlink::remove`]), says when to look again
+//! ([`Netlink::changes`]), and tells the neighbours ([`Announcer`]).
 //!
 //! An address is never given to the kernel for good by accident: it comes with a [`Lifetime`], after
 //! which the kernel takes it away whatever has become of this process, and with
 //! [`PROTOCOL_MARK`], by which a later process knows it again.
 //!
-//! - [`address`], [`prefix`], [`link`](mod@link), [`message`] and [`wire`] are pure.
-//! - [`netlink`], `request` and [`changes`] talk to the kernel over netlink, [`announce`] over a
+//! - [`address`], [`prefix`], [`link`](mod@link), [`tables`], [`message`] and [`wire`] are pure.
+//! - [`netlink`], `request`, `mirror` and [`changes`] talk to the kernel over netlink, [`announce`] over a
 //!   packet socket, [`sysctl`] through `/proc`.
 
 pub mod address;
@@ -19,13 +19,15 @@ pub mod changes;
 pub mod error;
 pub mod link;
 pub mod message;
+mod mirror;
 pub mod netlink;
 pub mod prefix;
 mod request;
 pub mod sysctl;
+pub mod tables;
 pub mod wire;
 
-pub use address::{Address, Lifetime, PROTOCOL_MARK, Vip};
+pub use address::{Address, Label, Lifetime, PROTOCOL_MARK, Vip};
 pub use announce::Announcer;
 pub use changes::Changes;
 pub use error::{Error, Operation};
@@ -33,4 +35,5 @@ pub use link::{Link, Mac};
 pub use netlink::{Netlink, Removed};
 pub use prefix::prefix_for;
 pub use sysctl::{ipv6_forwarding, promote_secondaries};
+pub use tables::Tables;
 pub use wire::NodeKind;

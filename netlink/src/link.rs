@@ -1,6 +1,7 @@
 //! Pure: what is known of an interface.
 
 use std::fmt;
+use std::iter;
 
 /// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,12 +24,27 @@ pub struct Link {
     pub index: u32,
     /// Its name; the real one, where it was looked up by an alternative name.
     pub name: String,
+    /// Its alternative names.
+    pub other_names: Vec<String>,
     /// Its Ethernet address; `None` if it is no Ethernet interface (loopback, tunnels).
     pub mac: Option<Mac>,
     /// Somebody has set it up (`IFF_UP`).
     pub up: bool,
-    /// It has a carrier (`IFF_LOWER_UP`).
+    /// It has a carrier (`IFF_LOWER_UP`). What is stacked upon others, as VLANs and bonds are, has none where
+    /// they have none.
     pub carrier: bool,
     /// Its neighbours are found by ARP and NDP (no `IFF_NOARP`).
     pub arp: bool,
+    /// How often the kernel has asked, since this connection was opened, that the neighbours be told anew who is
+    /// here (`NETDEV_NOTIFY_PEERS`): another port of a bond has taken over, or the machine was moved.
+    pub moves: u32,
+}
+
+impl Link {
+    /// Returns its name and then its alternative ones.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        iter::once(&self.name)
+            .chain(&self.other_names)
+            .map(String::as_str)
+    }
 }

@@ -3,14 +3,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
 };
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{
+    LinkAttribute, LinkEvent, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage, Prop,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::address::{Address, Lifetime, PROTOCOL_MARK, Vip};
 use crate::link::{Link, Mac};
+use crate::tables::{Place, Word};
 
 /// The kernel's word for a lifetime without end (`INFINITY_LIFE_TIME`).
 const FOREVER: u32 = u32::MAX;
@@ -42,6 +45,11 @@ pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage
     let mut times = CacheInfo::default();
     times.ifa_valid = valid;
     let mut message = exact(index, vip);
+    if let Some(label) = vip.label() {
+        message
+            .attributes
+            .push(AddressAttribute::Label(label.text()));
+    }
     match vip.address() {
         IpAddr::V4(_) => times.ifa_preferred = valid,
         IpAddr::V6(_) => {
@@ -63,11 +71,62 @@ pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage
     message
 }
 
-/// Asks for the addresses of one interface, of both families.
-pub(crate) fn addresses_of(index: u32) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = index;
+/// Asks for all interfaces, without their counters.
+pub(crate) fn all_links() -> RouteNetlinkMessage {
+    let mut message = LinkMessage::default();
+    let without = vec![LinkExtentMask::SkipStats];
+    message.attributes.push(LinkAttribute::ExtMask(without));
+    RouteNetlinkMessage::GetLink(message)
+}
+
+/// Asks for all addresses, of both families.
+pub(crate) fn all_addresses() -> RouteNetlinkMessage {
+    RouteNetlinkMessage::GetAddress(AddressMessage::default())
+}
+
+/// Reads what a message says of links and addresses; `None` where that is nothing.
+pub(crate) fn word(message: &RouteNetlinkMessage) -> Option<Word> {
+    if let RouteNetlinkMessage::NewLink(message) = message {
+        let link = link(message).filter(|_| is_of_links(message))?;
+        let asks_to_tell = asks_to_tell(message);
+        Some(Word::Link { link, asks_to_tell })
+    } else if let RouteNetlinkMessage::DelLink(message) = message {
+        is_of_links(message).then_some(Word::LinkGone(message.header.index))
+    } else if let RouteNetlinkMessage::NewAddress(message) = message {
+        Some(Word::Address(place(message)?, address(message)?))
+    } else if let RouteNetlinkMessage::DelAddress(message) = message {
+        place(message).map(Word::AddressGone)
+    } else {
+        None
+    }
+}
+
+/// A bridge speaks of its ports in the same messages, as one of them that leaves it: `PF_BRIDGE`.
+fn is_of_links(message: &LinkMessage) -> bool {
+    message.header.interface_family == AddressFamily::Unspec
+}
+
+fn asks_to_tell(message: &LinkMessage) -> bool {
+    let asks = [LinkEvent::NotifyPeers, LinkEvent::BondingFailover].map(LinkAttribute::Event);
     message
+        .attributes
+        .iter()
+        .any(|attribute| asks.contains(attribute))
+}
+
+fn place(message: &AddressMessage) -> Option<Place> {
+    let mut local = None;
+    let mut peer = None;
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(ip) = attribute {
+            local = Some(*ip);
+        } else if let AddressAttribute::Address(ip) = attribute {
+            peer = Some(*ip);
+        }
+    }
+    let own = local.or(peer)?;
+    let vip = Vip::new(own, message.header.prefix_len)?;
+    Some(Place::new(message.header.index, vip, peer.unwrap_or(own)))
 }
 
 /// Reads an address; `None` for an entry that has none of its own (multicast, anycast).
@@ -105,10 +164,13 @@ pub fn address(message: &AddressMessage) -> Option<Address> {
 /// Reads an interface; `None` for one without a name, which the kernel does not have.
 pub fn link(message: &LinkMessage) -> Option<Link> {
     let mut name = None;
+    let mut other_names = Vec::new();
     let mut mac = None;
     for attribute in &message.attributes {
         if let LinkAttribute::IfName(text) = attribute {
             name = Some(text.clone());
+        } else if let LinkAttribute::PropList(properties) = attribute {
+            other_names.extend(properties.iter().filter_map(alternative_name));
         } else if let LinkAttribute::Address(bytes) = attribute {
             mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(Mac);
         }
@@ -118,26 +180,21 @@ pub fn link(message: &LinkMessage) -> Option<Link> {
     Some(Link {
         index: message.header.index,
         name: name?,
+        other_names,
         mac: mac.filter(|_| ethernet),
         up: flags.contains(LinkFlags::Up),
         carrier: flags.contains(LinkFlags::LowerUp),
         arp: !flags.contains(LinkFlags::Noarp),
+        moves: 0,
     })
 }
 
-/// Asks for one interface by name, alternative names included.
-pub(crate) fn link_named(name: &str) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message
-        .attributes
-        .push(LinkAttribute::IfName(name.to_owned()));
-    message
-}
-
-pub(crate) fn link_at(index: u32) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message
+fn alternative_name(property: &Prop) -> Option<String> {
+    if let Prop::AltIfName(name) = property {
+        Some(name.clone())
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -191,5 +248,52 @@ mod tests {
         assert_eq!(read.address, "192.0.2.9".parse::<IpAddr>().unwrap());
         message.attributes.clear();
         assert_eq!(address(&message), None);
+    }
+
+    fn link_message(name: &str) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = 7;
+        message
+            .attributes
+            .push(LinkAttribute::IfName(name.to_owned()));
+        message
+    }
+
+    #[test]
+    fn a_port_that_leaves_its_bridge_is_still_there() {
+        let mut message = link_message("eth0");
+        let gone = RouteNetlinkMessage::DelLink(message.clone());
+        assert!(matches!(word(&gone), Some(Word::LinkGone(7))));
+        message.header.interface_family = AddressFamily::Bridge;
+        assert!(word(&RouteNetlinkMessage::NewLink(message.clone())).is_none());
+        assert!(word(&RouteNetlinkMessage::DelLink(message)).is_none());
+    }
+
+    #[test]
+    fn a_bond_whose_port_changes_asks_to_tell() {
+        for (event, expected) in [
+            (None, false),
+            (Some(LinkEvent::Features), false),
+            (Some(LinkEvent::BondingFailover), true),
+            (Some(LinkEvent::NotifyPeers), true),
+        ] {
+            let mut message = link_message("bond0");
+            message.attributes.extend(event.map(LinkAttribute::Event));
+            let said = word(&RouteNetlinkMessage::NewLink(message));
+            let Some(Word::Link { asks_to_tell, .. }) = said else {
+                panic!("{said:?}")
+            };
+            assert_eq!(asks_to_tell, expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn alternative_names_are_read() {
+        let mut message = link_message("eth0");
+        let names = ["uplink", "wan"].map(|name| Prop::AltIfName(name.to_owned()));
+        message
+            .attributes
+            .push(LinkAttribute::PropList(names.to_vec()));
+        assert_eq!(link(&message).unwrap().other_names, ["uplink", "wan"]);
     }
 }

@@ -1,26 +1,29 @@
 //! The connection to the kernel: links, addresses, and word of changes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use tokio::task::JoinSet;
 
-use crate::address::{Address, Lifetime, Vip};
-use crate::changes::{Changes, Monitor};
+use crate::address::{Address, Lifetime, PROTOCOL_MARK, Vip};
+use crate::changes::Changes;
 use crate::error::{Error, Operation};
 use crate::link::Link;
 use crate::message;
+use crate::mirror::Mirror;
 use crate::request::Requests;
+use crate::tables::{Place, Tables};
 
 /// One connection for requests and one for notifications, in the network namespace of the thread
 /// that opened it.
 ///
 /// All methods take `&self` and may be called concurrently. A request whose future is dropped may
-/// still be carried out; list again to know.
+/// still be carried out; look again to know.
 pub struct Netlink {
-    requests: Requests,
-    monitor: Monitor,
+    mirror: Arc<Mirror>,
     // Dropping this ends both connections' tasks.
     _tasks: JoinSet<()>,
 }
@@ -35,96 +38,62 @@ impl Netlink {
     pub fn open() -> Result<Self, Error> {
         let refused = |source| Error::refused(Operation::Open, source);
         let mut tasks = JoinSet::new();
-        // First, so that a listing that follows is never older than the first notification.
-        let monitor = Monitor::open(&mut tasks).map_err(refused)?;
         let requests = Requests::open(&mut tasks).map_err(refused)?;
+        let mirror = Arc::new(Mirror::open(requests).map_err(refused)?);
+        let followed = Arc::clone(&mirror);
+        tasks.spawn(async move { followed.follow().await });
         Ok(Self {
-            requests,
-            monitor,
+            mirror,
             _tasks: tasks,
         })
     }
 
-    /// Returns the wake-up for whoever keeps addresses as they should be.
+    /// Returns the wake-up for whoever keeps an address on an interface as it should be.
     ///
-    /// It tells of every change from now on: take it first, then list.
-    pub fn changes(&self) -> Changes {
-        self.monitor.changes()
+    /// It tells of every change from now on: take it first, then look.
+    pub fn changes(&self, interface: &str, address: IpAddr) -> Changes {
+        self.mirror.changes(interface, address)
     }
 
-    /// Looks an interface up by name (`ip link show NAME`); `None` if there is none.
+    /// Reads what the kernel has: interfaces as `ip link show`, addresses as `ip address show`.
+    ///
+    /// Nothing in it is older than the call, and everything that the kernel has acknowledged before is in it. Most
+    /// looks ask the kernel for nothing but its newest words; the first one, and one after words were lost, has it
+    /// list everything.
     ///
     /// # Errors
     ///
     /// [`Error::NoAnswer`], [`Error::Disconnected`], [`Error::Refused`].
-    pub async fn link(&self, name: &str) -> Result<Option<Link>, Error> {
-        if name.is_empty() || name.len() >= libc::IFNAMSIZ {
-            // The kernel would call it a malformed request; to the caller it is no interface.
-            return Ok(None);
-        }
-        let question = RouteNetlinkMessage::GetLink(message::link_named(name));
-        let answer = match self.requests.carry_out(question, 0).await {
-            Ok(answer) => answer,
-            Err(failure) if failure.errno() == Some(libc::ENODEV) => return Ok(None),
-            Err(failure) => return Err(failure.during(Operation::ReadLink(name.to_owned()))),
-        };
-        Ok(answer.iter().find_map(match_link))
-    }
-
-    /// Lists the addresses of an interface, IPv4 and IPv6 (`ip address show dev LINK`).
-    ///
-    /// An interface that is gone has none.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoAnswer`], [`Error::Disconnected`], [`Error::Refused`].
-    pub async fn addresses(&self, link: &Link) -> Result<Vec<Address>, Error> {
-        let question = RouteNetlinkMessage::GetAddress(message::addresses_of(link.index));
-        let table = match self.requests.dump(&question).await {
-            Ok(table) => table,
-            Err(failure) if failure.errno() == Some(libc::ENODEV) => return Ok(Vec::new()),
-            Err(failure) => {
-                return Err(failure.during(Operation::ReadAddresses(link.name.clone())));
-            }
-        };
-        Ok(table
-            .iter()
-            .filter_map(|reply| match_address(reply, link.index))
-            .collect())
-    }
-
-    /// Finds the interfaces that carry `address` with [`crate::PROTOCOL_MARK`]: those where this
-    /// process, or an earlier one, has put it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoAnswer`], [`Error::Disconnected`], [`Error::Refused`].
-    pub async fn carriers_of(&self, address: IpAddr) -> Result<Vec<Link>, Error> {
-        let question = RouteNetlinkMessage::GetAddress(message::addresses_of(0));
-        let table = self
-            .requests
-            .dump(&question)
+    pub async fn look<T>(&self, read: impl FnOnce(&Tables) -> T) -> Result<T, Error> {
+        self.mirror
+            .look(read)
             .await
-            .map_err(|failure| failure.during(Operation::Find(address)))?;
-        let carrier = |reply: &RouteNetlinkMessage| {
-            let RouteNetlinkMessage::NewAddress(found) = reply else {
-                return None;
-            };
-            message::address(found)
-                .filter(|found| found.address == address && found.is_ours())
-                .map(|_| found.header.index)
-        };
-        let mut carriers = Vec::new();
-        for index in table.iter().filter_map(carrier) {
-            let question = RouteNetlinkMessage::GetLink(message::link_at(index));
-            match self.requests.carry_out(question, 0).await {
-                Ok(answer) => carriers.extend(answer.iter().find_map(match_link)),
-                // It went with its addresses meanwhile.
-                Err(failure) if failure.errno() == Some(libc::ENODEV) => {}
-                Err(failure) => return Err(failure.during(Operation::Find(address))),
-            }
-        }
-        Ok(carriers)
+            .map_err(|failure| failure.during(Operation::Look))
+    }
+
+    /// Reads the same where it is known without a listing.
+    pub fn glance<T>(&self, read: impl FnOnce(&Tables) -> T) -> Option<T> {
+        self.mirror.glance(read)
+    }
+
+    /// Looks an interface up by name, alternative names included; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Netlink::look`].
+    pub async fn link(&self, name: &str) -> Result<Option<Link>, Error> {
+        self.look(|tables| tables.link(name).cloned()).await
+    }
+
+    /// Lists the addresses of an interface, IPv4 and IPv6. An interface that is gone has none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Netlink::look`].
+    pub async fn addresses(&self, link: &Link) -> Result<Vec<Address>, Error> {
+        let index = link.index;
+        self.look(|tables| tables.addresses(index).cloned().collect())
+            .await
     }
 
     /// Adds an address that the interface does not have, for `lifetime` (`ip address add VIP dev
@@ -142,15 +111,9 @@ impl Netlink {
     /// [`Error::AlreadyThere`], [`Error::Permission`], [`Error::NoInterface`],
     /// [`Error::Ipv6Disabled`], and those of every request.
     pub async fn add(&self, link: &Link, vip: Vip, lifetime: Lifetime) -> Result<(), Error> {
-        let request = RouteNetlinkMessage::NewAddress(message::leased(link.index, vip, lifetime));
-        match self
-            .requests
-            .carry_out(request, NLM_F_CREATE | NLM_F_EXCL)
+        let operation = Operation::Add(vip, link.name.clone());
+        self.put(link, vip, lifetime, NLM_F_CREATE | NLM_F_EXCL, operation)
             .await
-        {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failure.during(Operation::Add(vip, link.name.clone()))),
-        }
     }
 
     /// Starts the lifetime of an address anew, in place (`ip address change VIP dev LINK valid_lft
@@ -166,10 +129,32 @@ impl Netlink {
     /// [`Error::Permission`], [`Error::NoInterface`], [`Error::Ipv6Disabled`], and those of every
     /// request.
     pub async fn refresh(&self, link: &Link, vip: Vip, lifetime: Lifetime) -> Result<(), Error> {
+        let operation = Operation::Refresh(vip, link.name.clone());
+        self.put(link, vip, lifetime, NLM_F_REPLACE, operation)
+            .await
+    }
+
+    async fn put(
+        &self,
+        link: &Link,
+        vip: Vip,
+        lifetime: Lifetime,
+        flags: u16,
+        operation: Operation,
+    ) -> Result<(), Error> {
+        let expected = self.mirror.anticipate(Place::exact(link.index, vip));
         let request = RouteNetlinkMessage::NewAddress(message::leased(link.index, vip, lifetime));
-        match self.requests.carry_out(request, NLM_F_REPLACE).await {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failure.during(Operation::Refresh(vip, link.name.clone()))),
+        match self.mirror.requests().carry_out(request, flags).await {
+            Ok(_) => {
+                expected.acknowledged(added(vip, lifetime));
+                Ok(())
+            }
+            Err(failure) => {
+                if failure.errno().is_some() {
+                    expected.refused();
+                }
+                Err(failure.during(operation))
+            }
         }
     }
 
@@ -183,11 +168,27 @@ impl Netlink {
     /// [`Error::Permission`], and those of every request.
     pub async fn remove(&self, link: &Link, vip: Vip) -> Result<Removed, Error> {
         let request = RouteNetlinkMessage::DelAddress(message::exact(link.index, vip));
-        match self.requests.carry_out(request, 0).await {
+        let answer = self.mirror.requests().carry_out(request, 0).await;
+        self.mirror.removed(&Place::exact(link.index, vip));
+        match answer {
             Ok(_) => Ok(Removed::Yes),
             Err(failure) if failure.errno().is_some_and(means_absent) => Ok(Removed::WasAbsent),
             Err(failure) => Err(failure.during(Operation::Remove(vip, link.name.clone()))),
         }
+    }
+}
+
+/// What there is after an add that the kernel says nothing more of.
+fn added(vip: Vip, lifetime: Lifetime) -> Address {
+    Address {
+        address: vip.address(),
+        prefix: vip.prefix(),
+        valid: lifetime
+            .as_secs()
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        protocol: Some(PROTOCOL_MARK),
+        tentative: false,
+        dad_failed: false,
     }
 }
 
@@ -203,22 +204,4 @@ pub enum Removed {
 /// No such address; no such interface; an interface that has no addresses of the family.
 fn means_absent(errno: i32) -> bool {
     matches!(errno, libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENXIO)
-}
-
-fn match_link(reply: &RouteNetlinkMessage) -> Option<Link> {
-    if let RouteNetlinkMessage::NewLink(link) = reply {
-        message::link(link)
-    } else {
-        None
-    }
-}
-
-fn match_address(reply: &RouteNetlinkMessage, index: u32) -> Option<Address> {
-    if let RouteNetlinkMessage::NewAddress(address) = reply
-        && address.header.index == index
-    {
-        message::address(address)
-    } else {
-        None
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::address::{Address, address_bits};
+use crate::address::{Address, Vip, address_bits};
 
 /// Chooses the prefix length for `vip` on an interface that has `others`.
 ///
@@ -14,25 +14,32 @@ use crate::address::{Address, address_bits};
 /// `configured`, for the route to its network.
 ///
 /// The VIP itself among `others` does not count, so that the answer stays the same once it is there.
+/// Nor do single hosts, which cover nothing: [`crate::Tables::networks`] are enough.
 /// A `configured` that is longer than the address counts as a single host.
-pub fn prefix_for(vip: IpAddr, configured: u8, others: &[Address]) -> u8 {
+pub fn prefix_for<'a>(
+    vip: IpAddr,
+    configured: u8,
+    mut others: impl Iterator<Item = &'a Address>,
+) -> u8 {
     let host = address_bits(vip);
-    let covered = others
-        .iter()
-        .any(|other| other.address != vip && covers(other, vip));
+    let brings = |other: &Address| {
+        Vip::new(other.address, other.prefix).is_some_and(|network| covers(network, vip))
+    };
+    let covered = others.any(|other| other.address != vip && brings(other));
     if covered { host } else { configured.min(host) }
 }
 
-fn covers(other: &Address, vip: IpAddr) -> bool {
-    match (other.address, vip) {
-        (IpAddr::V4(other_v4), IpAddr::V4(vip)) => same_network(
-            other_v4.to_bits().into(),
-            vip.to_bits().into(),
-            other.prefix,
+/// Whether an address lies in the network of another one.
+pub(crate) fn covers(network: Vip, address: IpAddr) -> bool {
+    match (network.address(), address) {
+        (IpAddr::V4(own), IpAddr::V4(other)) => same_network(
+            own.to_bits().into(),
+            other.to_bits().into(),
+            network.prefix(),
             32,
         ),
-        (IpAddr::V6(other_v6), IpAddr::V6(vip)) => {
-            same_network(other_v6.to_bits(), vip.to_bits(), other.prefix, 128)
+        (IpAddr::V6(own), IpAddr::V6(other)) => {
+            same_network(own.to_bits(), other.to_bits(), network.prefix(), 128)
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
@@ -87,7 +94,7 @@ mod tests {
         ];
         for (vip, configured, others, expected) in cases {
             let others: Vec<_> = others.iter().map(|text| other(text)).collect();
-            let got = prefix_for(vip.parse().unwrap(), *configured, &others);
+            let got = prefix_for(vip.parse().unwrap(), *configured, others.iter());
             assert_eq!(got, *expected, "{vip}/{configured} beside {others:?}");
         }
     }

@@ -1,44 +1,43 @@
-//! Pure: what in another configuration cannot be put into force while the elections run.
+//! Pure: what in another configuration cannot be put into force while the elections run: in that of the process not
+//! without a restart, in that of a group not without that it starts over.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::duration::Go;
-use super::{Config, Group, Session};
+use super::{Config, Group, Session, Vip};
 
-/// A setting that stays as it is until a restart, and why.
+/// A setting that stays as it is until then, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     setting: &'static str,
-    group: Option<String>,
     from: String,
     to: String,
     why: &'static str,
 }
 
 // Why a setting cannot change.
-const HOME: &str = "the session and the key are there";
+const HOME: &str = "the sessions and the keys are there";
 const SESSION: &str = "the session was made with it";
 const ADDRESS: &str = "the address is held by it";
 const OTHERS: &str = "the other hosts were told of it";
 const ELECTION: &str = "the election was begun with it";
 
 impl Config {
-    /// Everything for which `next` needs a restart; nothing, where it can be put into force as it is.
+    /// Everything for which `next` needs a restart; nothing, where it can be put into force as it is. What has become of
+    /// the groups is no part of it.
     pub fn restart_for(&self, next: &Self) -> Vec<Change> {
         // Every field by name, so that whoever adds one has to decide.
         let Self {
-            groups,
+            groups: _,
+            directory: _,
             access,
-            session,
+            check_mode,
             manage_vip,
             kernel_lease,
             probe: _,
             hooks: _,
-            liveness_ttl,
             peers,
-            priority,
-            preempt_after,
             listen: _,
             log: _,
             warnings: _,
@@ -47,8 +46,8 @@ impl Config {
         let mut changes = Changes::default();
         changes.value("namespace", HOME, &access.namespace, &next.access.namespace);
         changes.value("partition", HOME, &access.partition, &next.access.partition);
-        changes.session(session, &next.session);
-        changes.time("liveness-ttl", SESSION, *liveness_ttl, next.liveness_ttl);
+        let (from, to) = (check_mode.name(), next.check_mode.name());
+        changes.value("check-mode", SESSION, &Some(from), &Some(to));
         changes.switch("manage-vip", ADDRESS, *manage_vip, next.manage_vip);
         if *manage_vip && next.manage_vip {
             let (from, to) = (kernel_lease.name(), next.kernel_lease.name());
@@ -61,6 +60,37 @@ impl Config {
             changes.value("peer-listen", OTHERS, &listen, &Some(to.listen));
             changes.time("peer-interval", OTHERS, interval, Some(to.interval));
         }
+        changes.found
+    }
+}
+
+impl Group {
+    /// Everything for which the group with this trigger key has to start over.
+    pub fn starts_over_for(&self, next: &Self) -> Vec<Change> {
+        let Self {
+            file: _,
+            trigger_key: _,
+            trigger_value,
+            vips,
+            session:
+                Session {
+                    ttl,
+                    lock_delay,
+                    check_id,
+                },
+            liveness_ttl,
+            priority,
+            preempt_after,
+        } = self;
+        let mut changes = Changes::default();
+        let (from, to) = (Some(trigger_value), Some(&next.trigger_value));
+        changes.value("trigger-value", ELECTION, &from, &to);
+        changes.value("addresses", ADDRESS, &all(vips), &all(&next.vips));
+        changes.time("ttl", SESSION, Some(*ttl), Some(next.session.ttl));
+        let (from, to) = (Some(*lock_delay), Some(next.session.lock_delay));
+        changes.time("lock-delay", SESSION, from, to);
+        changes.value("check-id", SESSION, check_id, &next.session.check_id);
+        changes.time("liveness-ttl", SESSION, *liveness_ttl, next.liveness_ttl);
         changes.value("priority", OTHERS, &Some(*priority), &Some(next.priority));
         let (from, to) = (preempt_after.is_some(), next.preempt_after.is_some());
         changes.switch("preempt", ELECTION, from, to);
@@ -68,82 +98,35 @@ impl Config {
             let to = next.preempt_after;
             changes.time("preempt-delay", ELECTION, *preempt_after, to);
         }
-        let (from, to) = (groups.len(), next.groups.len());
-        changes.value("vip-manager-config", ELECTION, &Some(from), &Some(to));
-        for (group, next) in groups.iter().zip(&next.groups) {
-            changes.group(group, next);
-        }
         changes.found
     }
+}
+
+fn all(vips: &[Vip]) -> Option<String> {
+    let vips: Vec<_> = vips.iter().map(Vip::to_string).collect();
+    (!vips.is_empty()).then(|| vips.join(", "))
 }
 
 /// As it continues "this needs a restart".
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.setting)?;
-        if let Some(group) = &self.group {
-            write!(f, " of {group}")?;
-        }
-        write!(
-            f,
-            " from {} to {}, because {}",
-            self.from, self.to, self.why
-        )
+        let Self {
+            setting,
+            from,
+            to,
+            why,
+        } = self;
+        write!(f, "{setting} from {from} to {to}, because {why}")
     }
 }
 
-/// What was found, and whose settings are being compared.
+/// What was found.
 #[derive(Default)]
-struct Changes<'a> {
+struct Changes {
     found: Vec<Change>,
-    of: Option<&'a Group>,
 }
 
-impl<'a> Changes<'a> {
-    fn session(&mut self, from: &Session, to: &Session) {
-        let Session {
-            ttl,
-            lock_delay,
-            check_id,
-            check_mode,
-        } = from;
-        self.time("ttl", SESSION, Some(*ttl), Some(to.ttl));
-        self.time(
-            "lock-delay",
-            SESSION,
-            Some(*lock_delay),
-            Some(to.lock_delay),
-        );
-        self.value("check-id", SESSION, check_id, &to.check_id);
-        let (from, to) = (check_mode.name(), to.check_mode.name());
-        self.value("check-mode", SESSION, &Some(from), &Some(to));
-    }
-
-    fn group(&mut self, from: &'a Group, to: &Group) {
-        let Group {
-            file: _,
-            trigger_key,
-            trigger_value,
-            vip,
-        } = from;
-        self.of = Some(from);
-        let (key, value) = (&to.trigger_key, &to.trigger_value);
-        self.value("trigger-key", ELECTION, &Some(trigger_key), &Some(key));
-        self.value(
-            "trigger-value",
-            ELECTION,
-            &Some(trigger_value),
-            &Some(value),
-        );
-        // Whether there is one hangs on manage-vip.
-        if let (Some(from), Some(to)) = (vip, &to.vip) {
-            self.value("ip", ADDRESS, &Some(from.address), &Some(to.address));
-            self.value("netmask", ADDRESS, &Some(from.prefix), &Some(to.prefix));
-            let (from, to) = (&from.interface, &to.interface);
-            self.value("interface", ADDRESS, &Some(from), &Some(to));
-        }
-    }
-
+impl Changes {
     fn switch(&mut self, setting: &'static str, why: &'static str, from: bool, to: bool) {
         let show = |is| Some(if is { "on" } else { "off" });
         self.value(setting, why, &show(from), &show(to));
@@ -172,10 +155,8 @@ impl<'a> Changes<'a> {
         };
         let (from, to) = (show(from), show(to));
         if from != to {
-            let group = self.of.map(|group| group.name().to_owned());
             self.found.push(Change {
                 setting,
-                group,
                 from,
                 to,
                 why,

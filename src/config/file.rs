@@ -1,11 +1,13 @@
 //! Pure: one `vip-manager.yml`, as it was written: known settings under their present names, each
 //! with its line, and remarks on the rest.
 
+mod addresses;
 mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(super) use self::addresses::AddressEntry;
 use self::yaml::{Content, Node};
 use super::origin::{Origin, Written};
 use super::report::{Caution, Fault, Findings};
@@ -43,9 +45,13 @@ const NOT_OURS: [(&str, &[&str]); 9] = [
 /// The mapping that holds our own options; vip-manager ignores it.
 const OWN: &str = "vip-elector";
 
+/// In it, the addresses beside vip-manager's.
+const ADDRESSES: &str = "addresses";
+
 /// What may stand in it.
 const OWN_OPTIONS: &[&str] = &[
     "addr",
+    ADDRESSES,
     "ca-file",
     "ca-path",
     "check-id",
@@ -61,6 +67,7 @@ const OWN_OPTIONS: &[&str] = &[
     "hook-timeout",
     "http-auth-file",
     "kernel-lease",
+    "label",
     "listen",
     "liveness-ttl",
     "lock-delay",
@@ -89,6 +96,7 @@ pub(super) struct File {
     pub(super) path: PathBuf,
     settings: BTreeMap<&'static str, Entry>,
     own: BTreeMap<&'static str, Entry>,
+    addresses: Vec<AddressEntry>,
 }
 
 /// What a key holds: one text, or the texts of a list.
@@ -106,6 +114,7 @@ impl File {
             path: path.to_owned(),
             settings: BTreeMap::new(),
             own: BTreeMap::new(),
+            addresses: Vec::new(),
         };
         match top_level(bytes) {
             Ok(nodes) => nodes.into_iter().for_each(|node| file.take(node, findings)),
@@ -129,6 +138,11 @@ impl File {
     /// One of our own options.
     pub(super) fn own(&self, name: &str) -> Option<&Entry> {
         self.own.get(name)
+    }
+
+    /// The addresses beside vip-manager's.
+    pub(super) fn addresses(&self) -> &[AddressEntry] {
+        &self.addresses
     }
 
     fn take(&mut self, node: Node, findings: &mut Findings) {
@@ -191,6 +205,10 @@ impl File {
         };
         for option in options {
             let origin = self.key(&option, Some(OWN));
+            if option.key == ADDRESSES {
+                self.addresses = addresses::read(option.content, &origin, findings);
+                continue;
+            }
             let Some(&name) = OWN_OPTIONS.iter().find(|known| **known == option.key) else {
                 let known = OWN_OPTIONS.join(", ");
                 findings.problem_at(&option.key, &origin, Fault::UnknownOption { known });

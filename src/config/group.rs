@@ -1,14 +1,17 @@
-//! Pure: what one file says about its group: trigger key and value, and the address.
+//! Pure: what one file says about its group: trigger key and value, the addresses, and what is the group's own of our
+//! options.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use super::address::{self, Spoken};
 use super::describe::Lines;
 use super::file::File;
 use super::levels::{Levels, OF_ONE_GROUP, filled_flag};
 use super::origin::{Origin, Sourced, Written};
+use super::process::Process;
 use super::report::{Caution, Fault, Findings};
-use super::{Group, Vip};
+use super::terms::Terms;
+use super::{Group, files};
 
 /// The longest trigger value, in bytes: it is part of a candidate's key.
 const MAX_VALUE: usize = 256;
@@ -19,9 +22,9 @@ pub(super) struct Draft {
     pub(super) file: Origin,
     pub(super) key: Option<Sourced<String>>,
     value: Option<Sourced<String>>,
-    pub(super) address: Option<Sourced<IpAddr>>,
-    prefix: Option<Sourced<u8>>,
-    interface: Option<Sourced<String>>,
+    /// vip-manager's first.
+    pub(super) addresses: Vec<address::Draft>,
+    pub(super) terms: Terms,
 }
 
 /// One draft for each file.
@@ -30,25 +33,19 @@ pub(super) fn resolve(
     manage_vip: bool,
     findings: &mut Findings,
 ) -> Vec<Draft> {
-    let named = levels.flags.vip_manager_config.iter();
-    let count = named.filter(|path| !path.as_os_str().is_empty()).count();
-    if count > 1 {
-        for setting in OF_ONE_GROUP {
-            if let Some(written) = levels.vip_environment(setting, findings) {
-                let fault = Fault::SeveralGroups {
-                    files: count,
-                    key: setting,
-                };
-                findings.problem(setting, &written, fault);
-            }
-        }
+    if levels.has_many_groups() {
+        refuse_variables(levels, findings);
+    }
+    if levels.files.is_empty() {
+        // What the flags say is looked at all the same.
+        let _ = Terms::resolve(levels, manage_vip, findings);
     }
     let mut drafts = Vec::new();
     for file in levels.files {
         let mut reader = Reader {
-            levels,
+            levels: &levels.of_group(file),
             file,
-            alone: count == 1,
+            alone: !levels.has_many_groups(),
             manage_vip,
             findings,
         };
@@ -57,29 +54,48 @@ pub(super) fn resolve(
     drafts
 }
 
+fn refuse_variables(levels: &Levels<'_>, findings: &mut Findings) {
+    let count = files::named(levels.flags).count();
+    for key in OF_ONE_GROUP {
+        if let Some(written) = levels.vip_environment(key, findings) {
+            let fault = match files::directory(levels.flags) {
+                Some(_) => Fault::GroupsOfADirectory { key },
+                None => Fault::SeveralGroups { files: count, key },
+            };
+            findings.problem(key, &written, fault);
+        }
+    }
+}
+
 impl Draft {
     /// The group, if nothing that it needs is missing.
-    pub(super) fn finish(self, manage_vip: bool, lines: &mut Lines) -> Option<Group> {
+    pub(super) fn finish(
+        self,
+        manage_vip: bool,
+        process: &Process,
+        lines: &mut Lines,
+    ) -> Option<Group> {
         lines.add("trigger-key", self.key.as_ref(), Clone::clone);
         lines.add("  trigger-value", self.value.as_ref(), Clone::clone);
-        lines.add("  ip", self.address.as_ref(), IpAddr::to_string);
-        lines.add("  netmask", self.prefix.as_ref(), u8::to_string);
-        lines.add("  interface", self.interface.as_ref(), Clone::clone);
-        let vip = if manage_vip {
-            Some(Vip {
-                address: self.address?.value,
-                prefix: self.prefix?.value,
-                interface: self.interface?.value,
-            })
-        } else {
-            None
-        };
-        let (trigger_key, trigger_value) = (self.key?.value, self.value?.value);
+        for (number, address) in self.addresses.iter().enumerate() {
+            match number {
+                0 => address.describe(lines),
+                _ => address.describe_briefly(lines),
+            }
+        }
+        self.terms.describe(process.check_mode.as_ref(), lines);
+        let addresses = self.addresses.into_iter().filter(|_| manage_vip);
         Some(Group {
             file: self.path,
-            trigger_key,
-            trigger_value,
-            vip,
+            trigger_key: self.key?.value,
+            trigger_value: self.value?.value,
+            vips: addresses
+                .map(address::Draft::finish)
+                .collect::<Option<_>>()?,
+            session: self.terms.session()?,
+            liveness_ttl: self.terms.liveness_ttl(),
+            priority: self.terms.priority.as_ref()?.value,
+            preempt_after: self.terms.preempt_after(),
         })
     }
 }
@@ -87,7 +103,7 @@ impl Draft {
 struct Reader<'a> {
     levels: &'a Levels<'a>,
     file: &'a File,
-    /// Whether this is the only file, so that the environment may speak for it.
+    /// Whether there can be no other file, so that the environment may speak for it.
     alone: bool,
     manage_vip: bool,
     findings: &'a mut Findings,
@@ -97,17 +113,49 @@ impl Reader<'_> {
     fn draft(&mut self) -> Draft {
         self.check_dcs_type();
         self.check_manager_type();
-        let address = self.address();
-        let prefix = self.prefix(address.as_ref());
+        let terms = Terms::resolve(self.levels, self.manage_vip, self.findings);
         Draft {
             path: self.file.path.clone(),
             file: self.file.origin(),
             key: self.key(),
             value: self.value(),
-            address,
-            prefix,
-            interface: self.interface(),
+            addresses: self.addresses(),
+            terms,
         }
+    }
+
+    /// Those of our own list go where vip-manager's goes, if nothing else is said.
+    fn addresses(&mut self) -> Vec<address::Draft> {
+        let first = Spoken {
+            ip: self.written("ip"),
+            netmask: self.written("netmask"),
+            interface: self.written("interface"),
+            label: self.levels.option(None, "label", self.findings),
+        };
+        let more = self.file.addresses();
+        if let (Some(one), false) = (more.first(), self.manage_vip) {
+            let without = "manage-vip";
+            self.findings
+                .warning_at("addresses", &one.origin, Caution::Idle { without });
+        }
+        let mut reader = address::Reader {
+            levels: self.levels,
+            manage_vip: self.manage_vip,
+            findings: self.findings,
+        };
+        let first = reader.read(first, &self.file.origin());
+        let more = more.iter().map(|entry| {
+            let said = |name| entry.setting(name).cloned();
+            let spoken = Spoken {
+                ip: said("ip"),
+                netmask: said("netmask"),
+                interface: said("interface").or_else(|| first.interface.clone()),
+                label: said("label"),
+            };
+            reader.read(spoken, &entry.origin)
+        });
+        let more: Vec<_> = more.collect();
+        std::iter::once(first).chain(more).collect()
     }
 
     /// vip-manager's variable, then the file.
@@ -192,47 +240,6 @@ impl Reader<'_> {
         }
         Some(written)
     }
-
-    fn address(&mut self) -> Option<Sourced<IpAddr>> {
-        let Some(written) = self.written("ip") else {
-            if self.manage_vip {
-                self.missing("ip", "ip: 192.168.0.10");
-            }
-            return None;
-        };
-        self.findings
-            .accept("ip", &written, host_address(&written.value))
-    }
-
-    fn prefix(&mut self, address: Option<&Sourced<IpAddr>>) -> Option<Sourced<u8>> {
-        let address = address.map(|address| address.value);
-        match self.written("netmask") {
-            Some(written) => {
-                let meaning = prefix_length(&written.value, address);
-                self.findings.accept("netmask", &written, meaning)
-            }
-            // A host route disturbs nobody.
-            None => address.map(|address| Sourced::default(bits(Some(address)))),
-        }
-    }
-
-    fn interface(&mut self) -> Option<Sourced<String>> {
-        match self.written("interface") {
-            Some(written) => {
-                if self.manage_vip && !(self.levels.sources.interface_exists)(&written.value) {
-                    self.findings
-                        .problem("interface", &written, Fault::NoInterface);
-                }
-                Some(written)
-            }
-            None => {
-                if self.manage_vip {
-                    self.missing("interface", "interface: eth0");
-                }
-                None
-            }
-        }
-    }
 }
 
 /// The characters are those of Consul 1.21.5, the strictest release; `..` is refused by all since.
@@ -256,56 +263,4 @@ fn trigger_value(text: &str) -> Result<String, Fault> {
         return Err(Fault::TriggerValue { most: MAX_VALUE });
     }
     Ok(text.to_owned())
-}
-
-fn host_address(text: &str) -> Result<IpAddr, Fault> {
-    if let Some((address, prefix)) = text.split_once('/')
-        && address.parse::<IpAddr>().is_ok()
-    {
-        let (address, prefix) = (address.to_owned(), prefix.to_owned());
-        return Err(Fault::AddressWithPrefix { address, prefix });
-    }
-    let address: IpAddr = text.parse().map_err(|_| Fault::NoAddress)?;
-    let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
-    if address.is_unspecified() || address.is_multicast() || is_broadcast {
-        return Err(Fault::NoHostAddress);
-    }
-    Ok(address)
-}
-
-fn prefix_length(text: &str, address: Option<IpAddr>) -> Result<u8, Fault> {
-    if let Ok(mask) = text.parse::<Ipv4Addr>() {
-        let bits = u32::from(mask);
-        let is_mask = bits.leading_ones() + bits.trailing_zeros() >= u32::BITS && bits != 0;
-        let prefix = bits.leading_ones();
-        return Err(if is_mask {
-            Fault::DottedNetmask { prefix }
-        } else {
-            Fault::Netmask { most: 32 }
-        });
-    }
-    if let ("-1", Some(IpAddr::V4(address))) = (text, address) {
-        return Ok(class_prefix(address));
-    }
-    let most = bits(address);
-    text.parse()
-        .ok()
-        .filter(|prefix| (1..=most).contains(prefix))
-        .ok_or(Fault::Netmask { most })
-}
-
-/// What vip-manager takes for `netmask: -1`: the network's class, as Go's `DefaultMask` has it.
-fn class_prefix(address: Ipv4Addr) -> u8 {
-    match address.octets()[0] {
-        0..128 => 8,
-        128..192 => 16,
-        192.. => 24,
-    }
-}
-
-const fn bits(address: Option<IpAddr>) -> u8 {
-    match address {
-        Some(IpAddr::V4(_)) => 32,
-        Some(IpAddr::V6(_)) | None => 128,
-    }
 }

@@ -1,9 +1,9 @@
 //! Pure: looks a setting up: flags, then the environment, then the files.
 
-use super::Sources;
 use super::file::{Entry, File, SETTINGS};
 use super::origin::{Origin, Written};
 use super::report::{Caution, Fault, Findings};
+use super::{Sources, files};
 use crate::cli::Flags;
 
 /// Everything that was written, by level.
@@ -27,7 +27,20 @@ pub(super) fn filled_flag(name: &'static str, typed: Option<&String>) -> Option<
     flag(name, typed).filter(|written| !written.value.is_empty())
 }
 
-impl Levels<'_> {
+impl<'a> Levels<'a> {
+    /// As one group sees them: what other files say is none of its business.
+    pub(super) fn of_group(&self, file: &'a File) -> Self {
+        Self {
+            files: std::slice::from_ref(file),
+            ..*self
+        }
+    }
+
+    /// Whether this process has, or may come to have, more than one group.
+    pub(super) fn has_many_groups(&self) -> bool {
+        files::named(self.flags).nth(1).is_some() || files::directory(self.flags).is_some()
+    }
+
     /// An environment variable; an empty one counts as not set, as in Consul and vip-manager.
     pub(super) fn environment(&self, name: &str) -> Option<Written> {
         (self.sources.environment)(name)

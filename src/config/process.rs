@@ -1,13 +1,12 @@
-//! Pure: the options that the whole process has once: session, log, and whether it holds addresses.
+//! Pure: the options that the whole process has once: how it follows checks, its log, and whether it holds addresses.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tracing::Level;
 
 use super::describe::Lines;
-use super::levels::{Levels, filled_flag, flag};
-use super::option::{Resolver, Time, boolean};
+use super::levels::{Levels, flag};
+use super::option::{Resolver, boolean};
 use super::origin::Sourced;
 use super::report::{Caution, Fault, Findings};
 use super::{CheckMode, KernelLease, Log, LogFormat};
@@ -15,20 +14,12 @@ use super::{CheckMode, KernelLease, Log, LogFormat};
 /// What was asked for. A field is `None` only where a problem was reported.
 pub(super) struct Process {
     pub(super) manage_vip: Option<Sourced<bool>>,
-    pub(super) ttl: Option<Sourced<Time>>,
-    pub(super) lock_delay: Option<Sourced<Time>>,
-    pub(super) check_id: Option<Sourced<String>>,
     pub(super) check_mode: Option<Sourced<CheckMode>>,
     pub(super) kernel_lease: Option<Sourced<KernelLease>>,
     /// `None` in it for nowhere.
     pub(super) listen: Option<Sourced<Option<SocketAddr>>>,
     pub(super) log: Option<Log>,
 }
-
-const TTL: Duration = Duration::from_secs(10);
-const LOCK_DELAY: Duration = Duration::from_secs(1);
-/// Long enough for the kernel's hand alone to keep the promise.
-const LOCK_DELAY_MANAGED: Duration = Duration::from_secs(3);
 
 impl Process {
     pub(super) fn resolve(levels: &Levels<'_>, findings: &mut Findings, lines: &mut Lines) -> Self {
@@ -39,30 +30,6 @@ impl Process {
             "manage-vip",
             false,
             boolean,
-        );
-        let managed = manage_vip
-            .as_ref()
-            .is_some_and(|manage_vip| manage_vip.value);
-        let ttl = resolver.option(
-            flag("--ttl", flags.ttl.as_ref()),
-            "ttl",
-            Time::default(TTL),
-            Time::parse,
-        );
-        let default_delay = if managed {
-            LOCK_DELAY_MANAGED
-        } else {
-            LOCK_DELAY
-        };
-        let lock_delay = resolver.option(
-            flag("--lock-delay", flags.lock_delay.as_ref()),
-            "lock-delay",
-            Time::default(default_delay),
-            Time::parse,
-        );
-        let check_id = resolver.text(
-            filled_flag("--check-id", flags.check_id.as_ref()),
-            "check-id",
         );
         let check_mode = resolver.option(
             flag("--check-mode", flags.check_mode.as_ref()),
@@ -104,15 +71,7 @@ impl Process {
         );
 
         lines.add("manage-vip", manage_vip.as_ref(), bool::to_string);
-        lines.add("check-id", check_id.as_ref(), Clone::clone);
-        if check_id.is_some() {
-            lines.add("check-mode", check_mode.as_ref(), |mode| {
-                mode.name().to_owned()
-            });
-        }
-        lines.add("ttl", ttl.as_ref(), Time::show);
-        lines.add("lock-delay", lock_delay.as_ref(), Time::show);
-        if managed {
+        if manage_vip.as_ref().is_some_and(|managed| managed.value) {
             lines.add("kernel-lease", kernel_lease.as_ref(), |lease| {
                 lease.name().to_owned()
             });
@@ -133,14 +92,24 @@ impl Process {
         });
         Self {
             manage_vip,
-            ttl,
-            lock_delay,
-            check_id,
             check_mode,
             kernel_lease,
             listen,
             log,
         }
+    }
+
+    /// The mode, where the daemon itself follows checks.
+    pub(super) fn watched(&self) -> Option<&Sourced<CheckMode>> {
+        let mode = self.check_mode.as_ref();
+        mode.filter(|mode| mode.value == CheckMode::Watch)
+    }
+
+    /// Whether addresses are held here, as far as that is known.
+    pub(super) fn manages(&self) -> bool {
+        self.manage_vip
+            .as_ref()
+            .is_some_and(|managed| managed.value)
     }
 }
 

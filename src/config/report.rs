@@ -43,12 +43,14 @@ pub struct Problems(pub Vec<Problem>);
 pub enum Fault {
     // Files.
     #[error(
-        "is not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml (where there is \
-         none, status, switchover, drain and resume take --trigger-key=KEY instead)"
+        "is not given; name vip-manager's file: --vip-manager-config=/etc/vip-manager.yml, or a directory of \
+         such files: --config-dir (where there is none, status, switchover, drain and resume take --trigger-key=KEY instead)"
     )]
     NoFile,
     #[error("cannot be read; it must exist and be readable by this user")]
     Unreadable(#[source] io::Error),
+    #[error("cannot be read; it must be a directory that this user may list")]
+    UnreadableDirectory(#[source] io::Error),
     #[error("is not UTF-8 text")]
     NotText,
     #[error("is not YAML: {reason}")]
@@ -60,6 +62,15 @@ pub enum Fault {
         found: &'static str,
         example: &'static str,
     },
+    #[error("is {found}, not a list; write it like `{example}`")]
+    NotAList {
+        found: &'static str,
+        example: &'static str,
+    },
+    #[error(
+        "holds {found}; write each as `- 2001:db8::10`, or as `- {{ip: 2001:db8::10, netmask: 64}}`"
+    )]
+    NotAnAddress { found: &'static str },
     #[error("is {found}; write one value")]
     NotOneValue { found: &'static str },
     #[error("is not one of our options; they are {known}")]
@@ -72,6 +83,10 @@ pub enum Fault {
         "belongs to one group, but there are {files} files; unset it, and write {key} into each file"
     )]
     SeveralGroups { files: usize, key: &'static str },
+    #[error(
+        "belongs to one group, but --config-dir is for many; unset it, and write {key} into each file"
+    )]
+    GroupsOfADirectory { key: &'static str },
 
     // Groups.
     #[error("is missing; write for example `{example}`")]
@@ -101,6 +116,13 @@ pub enum Fault {
     #[error("is no interface of this host; `ip link` lists them")]
     NoInterface,
     #[error(
+        "is no label for an address on {interface}; write {interface}, or a name that begins with it, like \
+         {interface}:vip, of at most {most} letters"
+    )]
+    Label { most: usize, interface: String },
+    #[error("is for an IPv6 address, and the kernel has labels for IPv4 alone; leave it out")]
+    LabelOfIpv6,
+    #[error(
         "means an address that moves through Hetzner's API, which --manage-vip does not call; leave \
          --manage-vip out and let vip-manager move it"
     )]
@@ -129,6 +151,11 @@ pub enum Fault {
     LockDelayBelowLease,
     #[error("is given without check-id, the check to watch; name it, or leave check-mode out")]
     NothingToWatch,
+    #[error(
+        "differs from {other}, but with --check-mode=watch a process follows one check; write the same in \
+         both, leave check-mode out, or run a process for each"
+    )]
+    ChecksToWatch { other: Origin },
 
     // Health, liveness, peers.
     #[error("is given beside {other}; keep one of them")]
@@ -264,6 +291,20 @@ pub enum Caution {
          name that with --token-file"
     )]
     InProcessList,
+    #[error(
+        "is no interface of this host, so that this group waits for it; `ip link` lists those that are there"
+    )]
+    NoInterfaceYet,
+    #[error(
+        "differs from {other}: each ends the sessions of its own groups, but the maintenance of the services that \
+         own them is not noticed, only that of the node; run a process for each check where that matters"
+    )]
+    SeveralChecks { other: Origin },
+    #[error(
+        "lies in {folders} folders, and each is watched by itself; groups whose keys share one, like \
+         service/vips/web and service/vips/db, share the watching"
+    )]
+    ManyFolders { folders: usize },
     #[error("means nothing without {without}; add that, or leave this out")]
     Idle { without: &'static str },
     #[error(

@@ -132,12 +132,13 @@ impl Folders {
             .and_then(|name| self.folders().get(name).cloned())
             .filter(|folder| folder.is_shared());
         let Some(folder) = shared else {
-            return self.alone(binding, call, timeout).await;
+            // In a box, because whoever waits for a folder's news, three times for each group, needs none of its room.
+            return Box::pin(self.alone(binding, call, timeout)).await;
         };
         let until = Instant::now() + timeout.min(WATCH_WAIT);
         if let Call::WatchGroup { index } = call {
             if index == 0 {
-                folder.fresh(&self.client, timeout).await?;
+                Box::pin(folder.fresh(&self.client, timeout)).await?;
             } else {
                 let news = |tree: &Tree| tree.below_since(key, index).map(drop);
                 folder.wait(key, Source::Any, until, news).await?;
@@ -150,7 +151,7 @@ impl Folders {
         } else if let Call::Watch { index } = call {
             folder.key(key, index, Source::Any, until).await
         } else {
-            binding.call(call, timeout).await
+            Box::pin(binding.call(call, timeout)).await
         }
     }
 

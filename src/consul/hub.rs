@@ -9,7 +9,6 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::folder::Folders;
@@ -18,6 +17,7 @@ use crate::consul::client::Client;
 use crate::consul::error;
 use crate::consul::kv::Consistency;
 use crate::consul::sharing::{Bond, Errand, Seat, Sharing, Ticket, What};
+use crate::consul::txn::Shown;
 use crate::driver::{Consul, clock};
 use crate::election::call::{Answer, Call, Failure, KeyRead};
 use crate::election::note::Before;
@@ -134,7 +134,7 @@ impl Hub {
     fn send(&self) {
         let mut state = self.state();
         state.sending = false;
-        while let Some(errand) = state.sharing.next() {
+        while let Some(errand) = state.sharing.next_errand() {
             let hub = self.clone();
             let work = hub.work(&state, errand);
             tokio::spawn(work);
@@ -215,17 +215,24 @@ async fn read(client: &Client, groups: &[Arc<Binding>], timeout: Duration) -> Ve
     let keys: Vec<&str> = groups.iter().map(|group| group.key()).collect();
     match client.read_together(&keys, timeout).await {
         Ok(found) => {
-            let each = groups.iter().zip(found).map(|(group, entry)| async move {
-                match entry {
-                    Some(entry) => Ok(Answer::Key(KeyRead {
-                        // As a read of this key alone says it.
+            let mut results = Vec::new();
+            for (group, shown) in groups.iter().zip(found) {
+                results.push(match shown {
+                    // As a read of this key alone says it.
+                    Shown::Key(entry) => Ok(Answer::Key(KeyRead {
                         index: entry.modify_index,
                         entry: Some(entry),
                     })),
-                    None => alone(Arc::clone(group)).await,
-                }
-            });
-            join_all(each).await
+                    // The index is not said. A watch from the first on looks once more than it need.
+                    Shown::Missing => Ok(Answer::Key(KeyRead {
+                        index: 1,
+                        entry: None,
+                    })),
+                    // Consul says why.
+                    Shown::Hidden => alone(Arc::clone(group)).await,
+                });
+            }
+            results
         }
         Err(failure) => groups.iter().map(|_| Err(failure.clone())).collect(),
     }

@@ -274,7 +274,7 @@ impl Sharing {
 
     /// Returns the next request to send, as long as there is one. Whatever is asked for at one instant should have
     /// been asked for before.
-    pub fn next(&mut self) -> Option<Errand> {
+    pub fn next_errand(&mut self) -> Option<Errand> {
         let under_way =
             |kind: fn(&Kind) -> bool| self.under_way.values().filter(|it| kind(it)).count();
         let reads = under_way(|kind| matches!(kind, Kind::Read(_)));

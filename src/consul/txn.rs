@@ -67,6 +67,9 @@ impl<'a> Op<'a> {
     }
 }
 
+/// Keys, as a transaction leaves them.
+pub(super) type Keys = Vec<(String, Entry)>;
+
 /// What one group wants of a transaction that several may share.
 #[derive(Clone, Debug)]
 pub(super) struct Part<'a> {
@@ -84,6 +87,17 @@ impl Part<'_> {
     fn request(&self, body: Option<Vec<u8>>, doing: String) -> Request {
         Request::put(self.operation, "txn", body, doing).about(Some(self.key))
     }
+}
+
+/// What a read of several keys shows of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The key as it is.
+    Key(Entry),
+    /// There is none.
+    Missing,
+    /// The token may not read it.
+    Hidden,
 }
 
 impl Client {
@@ -131,7 +145,7 @@ impl Client {
         &self,
         parts: &[Part<'_>],
         timeout: Duration,
-    ) -> Vec<Result<Vec<(String, Entry)>, Failure>> {
+    ) -> Vec<Result<Keys, Failure>> {
         let deadline = Deadline::within(timeout);
         let mut results: Vec<Option<Result<_, Failure>>> = parts.iter().map(|_| None).collect();
         // Each turn but the last settles one part at least.
@@ -161,7 +175,7 @@ impl Client {
         &self,
         parts: &[(usize, &Part<'_>)],
         deadline: Deadline,
-    ) -> Vec<(usize, Result<Vec<(String, Entry)>, Failure>)> {
+    ) -> Vec<(usize, Result<Keys, Failure>)> {
         let all = |failure: &Failure| {
             let failed = |(number, _): &(usize, &Part<'_>)| (*number, Err(failure.clone()));
             parts.iter().map(failed).collect()
@@ -224,9 +238,8 @@ impl Client {
             .collect()
     }
 
-    /// Reads several keys as they are at one instant, through a raft leader that a quorum has confirmed (a
-    /// transaction of nothing but reads is carried out so with `?consistent`, like a read of one key). `None` for a key
-    /// that this does not show: there is none, or the token may not read it.
+    /// Reads several keys, through a raft leader that a quorum has confirmed: a transaction of nothing but reads is
+    /// carried out so with `?consistent`, like a read of one key.
     ///
     /// # Errors
     /// As [`Failure`] says.
@@ -234,7 +247,7 @@ impl Client {
         &self,
         keys: &[&str],
         timeout: Duration,
-    ) -> Result<Vec<Option<Entry>>, Failure> {
+    ) -> Result<Vec<Shown>, Failure> {
         let deadline = Deadline::within(timeout);
         let mut missing: BTreeSet<&str> = BTreeSet::new();
         let doing = format!("read {} trigger keys", keys.len());
@@ -243,12 +256,12 @@ impl Client {
             let wanted = || keys.iter().filter(|key| !missing.contains(**key));
             let operations: Vec<Op<'_>> = wanted().map(|key| Op::Get(key)).collect();
             if operations.is_empty() {
-                return Ok(vec![None; keys.len()]);
+                return Ok(vec![Shown::Missing; keys.len()]);
             }
             let body = body(&operations).map_err(|error| {
                 error::unavailable(&doing, &format!("the request cannot be written: {error}"))
             })?;
-            let request = Request::put(Operation::ReadKey, "txn", Some(body), doing.clone())
+            let request = Request::put(Operation::Transact, "txn", Some(body), doing.clone())
                 .about(keys.first().copied())
                 .query("consistent", "");
             let reply = self.send(&request, deadline).await?;
@@ -258,7 +271,12 @@ impl Client {
                 for result in outcome.results.unwrap_or_default() {
                     found.extend([result.kv.named().map_err(|why| reply.absurd(&why))?]);
                 }
-                return Ok(keys.iter().map(|key| found.remove(*key)).collect());
+                let shown = |key: &&str| match found.remove(*key) {
+                    Some(entry) => Shown::Key(entry),
+                    None if missing.contains(*key) => Shown::Missing,
+                    None => Shown::Hidden,
+                };
+                return Ok(keys.iter().map(shown).collect());
             }
             let errors = outcome.errors.unwrap_or_default();
             let named: BTreeSet<&str> = errors
@@ -278,7 +296,7 @@ impl Client {
 fn refused(
     parts: &[(usize, &Part<'_>)],
     errors: &[WireError],
-) -> Vec<(usize, Result<Vec<(String, Entry)>, Failure>)> {
+) -> Vec<(usize, Result<Keys, Failure>)> {
     let mut begin = 0;
     let mut named = Vec::new();
     for (number, part) in parts {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
-use vip_netlink::Netlink;
 
-use super::{Error, setup};
+use super::Error;
+use super::claims::Claim;
 use crate::config::Group;
 use crate::consul::GroupLine;
 use crate::driver::clock::BootClock;
@@ -20,9 +20,11 @@ use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
 use crate::peers::post::Letterbox;
+use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
 use crate::status::snapshot::Snapshot;
+use crate::vip::hands::Hands;
 use crate::vip::kernel::LinkKernel;
 use crate::vip::task;
 
@@ -37,14 +39,16 @@ pub(super) struct Member {
     pub(super) memory: Option<SessionFile>,
     /// What it has found of the process before.
     pub(super) before: Before,
-    pub(super) address_file: AddressFile,
-    pub(super) netlink: Option<Arc<Netlink>>,
-    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) directory: RuntimeDirectory,
+    pub(super) hands: Option<Arc<Hands>>,
+    pub(super) clock: BootClock,
+    pub(super) claim: Claim,
     pub(super) told: watch::Sender<Snapshot>,
 }
 
 impl Member {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    /// Runs until `stopping` turns true, and everything is given up; or until something is wrong.
+    pub(super) async fn run(self, stopping: watch::Receiver<bool>) -> Result<(), Error> {
         let Self {
             group,
             terms,
@@ -54,13 +58,13 @@ impl Member {
             consul,
             memory,
             before,
-            address_file,
-            netlink,
-            stopping,
+            directory,
+            hands,
+            clock,
+            claim: _claim,
             told,
         } = self;
         let name = group.name().to_owned();
-        let clock = || BootClock::open().map_err(setup("a timer"));
         // No two processes, and so no two sessions, ever have the same name.
         let nonce = RandomState::new().build_hasher().finish();
         let params = Params {
@@ -71,29 +75,33 @@ impl Member {
             before,
         };
         let mut tasks = JoinSet::new();
-        let link = match (netlink, group.vip) {
-            (Some(netlink), Some(vip)) => {
+        let link = match hands {
+            Some(hands) => {
                 let (orders, orders_seen) = watch::channel(params.first_order());
                 let (reports, reports_seen) = watch::channel(None);
-                let address = vip.address;
-                let kernel = LinkKernel::new(vip, netlink, address_file);
+                let kernels = group.vips.into_iter().map(|vip| {
+                    let (address, hands) = (vip.address, Arc::clone(&hands));
+                    let file = AddressFile::of(&directory, &name, address);
+                    (address, LinkKernel::new(vip, hands, file))
+                });
+                let kernels = kernels.collect();
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,
                     deeds: Arc::clone(&told.borrow().about.deeds),
                 };
-                let (name, clock) = (name.clone(), clock()?);
-                tasks.spawn(async move { task::run(&name, address, kernel, clock, ends).await });
+                let (name, clock) = (name.clone(), clock.clone());
+                tasks.spawn(async move { task::run(&name, kernels, clock, ends).await });
                 Some(driver::Link {
                     orders,
                     reports: reports_seen,
                 })
             }
-            (_, _) => None,
+            None => None,
         };
         let world = World {
             consul: Arc::new(consul),
-            clock: clock()?,
+            clock,
             memory,
             link,
             peers,

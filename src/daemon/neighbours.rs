@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -19,8 +20,8 @@ use crate::peers::post::{Letterbox, Post};
 pub(super) struct Neighbours {
     post: Option<Post>,
     /// How often heartbeats go out, and what those to this host are signed with, where several groups share them.
-    shared: Option<(Duration, Option<Secret>)>,
-    vips: Vec<IpAddr>,
+    shared: Option<(Duration, OnceLock<Secret>)>,
+    vips: Mutex<Vec<IpAddr>>,
     consul: Vec<IpAddr>,
 }
 
@@ -39,33 +40,42 @@ impl Neighbours {
                 })
                 .ok(),
         };
-        let vips = config.groups.iter().filter_map(|group| group.vip.as_ref());
         let consul = config.access.endpoints.iter();
         let interval = config.peers.map(|peers| peers.interval);
         Self {
             post,
             shared: interval
-                .filter(|_| config.groups.len() > 1)
-                .map(|interval| (interval, None)),
-            vips: vips.map(|vip| vip.address).collect(),
+                .filter(|_| config.has_many_groups())
+                .map(|interval| (interval, OnceLock::new())),
+            vips: Mutex::default(),
             consul: consul.filter_map(|endpoint| endpoint.ip()).collect(),
         }
     }
 
+    /// Takes in whose virtual IPs there are on this host from now on.
+    pub(super) fn know(&self, groups: &[Group]) {
+        let vips = groups.iter().flat_map(|group| &group.vips);
+        *self.vips() = vips.map(|vip| vip.address).collect();
+    }
+
+    fn vips(&self) -> MutexGuard<'_, Vec<IpAddr>> {
+        self.vips.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns what to publish for a group, and its way to the other hosts.
     pub(super) async fn of(
-        &mut self,
+        &self,
         group: &Group,
         netlink: Option<&Netlink>,
     ) -> (Option<Contact>, Option<Letterbox>) {
-        let Some(post) = &mut self.post else {
+        let Some(post) = &self.post else {
             return (None, None);
         };
         let listen = post.listen();
-        let address = match (&group.vip, netlink) {
+        let address = match (group.vips.first(), netlink) {
             (Some(vip), Some(netlink)) => {
                 let own = own_addresses(netlink, vip).await;
-                contact::on_interface(listen, vip.address, &self.vips, &own)
+                contact::on_interface(listen, vip.address, &self.vips(), &own)
             }
             (_, _) => contact::on_route(listen, &own::sources(&self.consul)),
         };
@@ -78,8 +88,8 @@ impl Neighbours {
             );
             return (None, None);
         };
-        let known = self.shared.and_then(|(_, secret)| secret);
-        let secret = match known.map_or_else(own::fresh_secret, Ok) {
+        let known = self.shared.as_ref().and_then(|(_, secret)| secret.get());
+        let secret = match known.copied().map_or_else(own::fresh_secret, Ok) {
             Ok(secret) => secret,
             Err(error) => {
                 warn!(
@@ -91,11 +101,8 @@ impl Neighbours {
                 return (None, None);
             }
         };
-        let letterbox = match &mut self.shared {
-            Some((interval, shared)) => {
-                *shared = Some(secret);
-                post.open_shared(&secret, *interval)
-            }
+        let letterbox = match &self.shared {
+            Some((interval, shared)) => post.open_shared(shared.get_or_init(|| secret), *interval),
             None => post.open(&secret),
         };
         debug!(group = name, %address, "other hosts are heard");
@@ -103,8 +110,8 @@ impl Neighbours {
     }
 
     /// Returns what fills the letterboxes, for as long as it is polled.
-    pub(super) fn deliver(self) -> Option<impl Future<Output = ()> + Send> {
-        self.post.map(Post::deliver)
+    pub(super) fn deliver(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.post.clone().map(Post::deliver)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Applier: puts another configuration into force while the elections run, as a whole or not at all.
 //!
-//! What may change is how Consul is reached, what this host's health is, who is told how it stands, where it is
-//! asked, and how the log looks. Session, lock and address go on.
+//! What may change is which groups there are, how Consul is reached, what this host's health is, who is told how it
+//! stands, where it is asked, and how the log looks. Session, lock and address of a group that has not changed go on.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Hooks};
+use crate::config::{Config, Group, Hooks};
 use crate::consul::{BuildError, Client, Way};
 use crate::health;
 use crate::logging::{Chain, Logging};
@@ -25,6 +25,7 @@ pub(super) struct Reloading {
     pub(super) reread: Reread,
     pub(super) in_force: Config,
     pub(super) client: Client,
+    pub(super) groups: watch::Sender<Vec<Group>>,
     pub(super) health: watch::Sender<health::Sources>,
     pub(super) hooks: watch::Sender<Hooks>,
     pub(super) listen: watch::Sender<Option<SocketAddr>>,
@@ -64,6 +65,7 @@ impl Reloading {
         }
         self.logging.change(&config.log);
         self.client.take(way);
+        self.groups.send_replace(config.groups.clone());
         self.health.send_replace(health::Sources::of(&config));
         self.hooks.send_replace(config.hooks.clone());
         // One that stays goes on with its connections.

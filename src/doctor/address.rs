@@ -106,6 +106,7 @@ fn judge_network(facts: &Facts, findings: &mut Findings) {
         address,
         prefix,
         interface,
+        label: _,
     } = &facts.vip;
     let covers = |own: &&Own| same_network(own.address, *address, own.prefix);
     // A default route's length, or a single host, covers nothing.

@@ -25,8 +25,8 @@ pub struct Facts {
     pub agent: Result<AgentSettings, Failure>,
     /// The bounds of a TTL, as the servers say them.
     pub ttl_bounds: Option<(String, String)>,
-    /// The check of `--check-id`; `None` where it was not found.
-    pub check: Result<Option<Check>, Failure>,
+    /// The check of each `--check-id`; `None` where it was not found.
+    pub checks: Vec<(String, Result<Option<Check>, Failure>)>,
 }
 
 /// One endpoint, asked for the raft leader.
@@ -58,12 +58,10 @@ pub struct Right {
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Of the session.
-    pub ttl: Duration,
-    /// How often a leader asks Consul.
+    /// Those of the sessions.
+    pub ttls: Vec<Duration>,
+    /// How often the leader asks Consul that asks it most often.
     pub confirm_interval: Duration,
-    /// The check that must pass.
-    pub check_id: Option<String>,
 }
 
 /// A check that takes longer to notice than a lost host takes to be replaced is hardly what was meant.
@@ -87,10 +85,12 @@ pub fn judge(facts: &Facts, wanted: &Wanted, findings: &mut Findings) {
             judge_right(right, findings);
         }
     }
-    judge_ttl(facts.ttl_bounds.as_ref(), wanted.ttl, findings);
+    for ttl in &wanted.ttls {
+        judge_ttl(facts.ttl_bounds.as_ref(), *ttl, findings);
+    }
     judge_agent(&facts.agent, findings);
-    if let Some(id) = &wanted.check_id {
-        judge_check(id, facts, findings);
+    for (id, check) in &facts.checks {
+        judge_check(id, check, facts, findings);
     }
 }
 
@@ -287,8 +287,13 @@ fn judge_agent(agent: &Result<AgentSettings, Failure>, findings: &mut Findings) 
     }
 }
 
-fn judge_check(id: &str, facts: &Facts, findings: &mut Findings) {
-    let check = match &facts.check {
+fn judge_check(
+    id: &str,
+    check: &Result<Option<Check>, Failure>,
+    facts: &Facts,
+    findings: &mut Findings,
+) {
+    let check = match check {
         Ok(Some(check)) => check,
         Ok(None) => {
             return findings.problem(

@@ -13,8 +13,8 @@ use crate::doctor::{self, group};
 pub(super) struct Facts {
     pub(super) consul: doctor::consul::Facts,
     pub(super) host: doctor::host::Facts,
-    /// Each group by its trigger key, with its address where that is held here.
-    pub(super) groups: Vec<(group::Facts, Option<doctor::address::Facts>)>,
+    /// Each group by its trigger key, with its addresses where they are held here.
+    pub(super) groups: Vec<(group::Facts, Vec<doctor::address::Facts>)>,
 }
 
 /// Looks at everything, within a minute.
@@ -28,18 +28,15 @@ pub(super) async fn look(config: &Config, client: &Client, host_name: &str) -> F
     let mut groups = Vec::new();
     for (group, (_, daemon)) in config.groups.iter().zip(&host.daemons) {
         let facts = consul::group(group, host_name, client).await;
-        let address = match &group.vip {
-            Some(vip) => {
-                let leader = facts.leader();
-                let leader = leader.map(|leader| {
-                    let here = leader == group.trigger_value;
-                    (leader, here)
-                });
-                Some(address::look(vip, *daemon, leader).await)
-            }
-            None => None,
-        };
-        groups.push((facts, address));
+        let leader = facts.leader().map(|leader| {
+            let here = leader == group.trigger_value;
+            (leader, here)
+        });
+        let mut addresses = Vec::new();
+        for vip in &group.vips {
+            addresses.push(address::look(vip, *daemon, leader.clone()).await);
+        }
+        groups.push((facts, addresses));
     }
     Facts {
         consul,

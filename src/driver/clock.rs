@@ -1,14 +1,12 @@
 //! The only place that reads a clock.
 
+mod timer;
+
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, SystemTime};
 
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use tokio::io::unix::AsyncFd;
-
+use self::timer::Timer;
 use crate::election::time::Timestamp;
 
 /// Reads time, and waits for an instant.
@@ -34,22 +32,13 @@ pub fn now() -> Timestamp {
     Timestamp::from_boot(since_boot)
 }
 
-/// `CLOCK_BOOTTIME`, with a timer on the same clock.
+/// `CLOCK_BOOTTIME`, with a timer on the same clock. Clones share the timer.
 ///
 /// The runtime's own timers stand still while the host is suspended, and would give a leader that
 /// wakes up the rest of a lease that is long over. This one fires at once on waking.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BootClock {
-    timer: AsyncFd<Timer>,
-}
-
-#[derive(Debug)]
-struct Timer(TimerFd);
-
-impl AsRawFd for Timer {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+    timer: Timer,
 }
 
 impl BootClock {
@@ -59,14 +48,7 @@ impl BootClock {
     ///
     /// When the kernel has no timer left for this process.
     pub fn open() -> io::Result<Self> {
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-        let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
-        #[expect(
-            deprecated,
-            reason = "the replacement is unsafe because a type may lie about its descriptor; \
-                      `Timer` owns the one it names"
-        )]
-        let timer = AsyncFd::new(Timer(timer))?;
+        let timer = Timer::open()?;
         Ok(Self { timer })
     }
 }
@@ -77,23 +59,8 @@ impl Clock for BootClock {
     }
 
     async fn sleep_until(&mut self, at: Timestamp) {
-        if at <= self.now() {
-            return;
-        }
-        let at = TimeSpec::from_duration(at.since_boot());
-        let Timer(timer) = self.timer.get_ref();
-        if timer
-            .set(
-                Expiration::OneShot(at),
-                TimerSetTimeFlags::TFD_TIMER_ABSTIME,
-            )
-            .is_err()
-        {
-            return;
-        }
-        // Arming clears an earlier expiry; readiness that is left over only wakes the caller early.
-        if let Ok(mut guard) = self.timer.readable().await {
-            guard.clear_ready();
+        if at > now() {
+            self.timer.until(at).await;
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::election::call::{Failure, FailureKind};
 use crate::election::health::Health;
 
 /// What of the checks matters.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) check_id: Option<String>,
     pub(super) mode: CheckMode,

@@ -85,7 +85,7 @@ pub struct Follower {
 impl Follower {
     /// Returns how the host stands; `None` until that is known.
     pub fn follow(&mut self, group: &Snapshot) -> Option<Standing> {
-        let held = group.about.vip.as_ref().map(|_| group.held);
+        let held = (!group.about.vips.is_empty()).then_some(group.held);
         self.take(&group.about.value, &group.status, group.term, held)
     }
 

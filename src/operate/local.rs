@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use url::form_urlencoded;
+
 use crate::consul::below::is_trigger_value;
 use crate::runtime::RuntimeDirectory;
 use crate::status::{GroupReport, Report};
@@ -20,7 +22,7 @@ const MAX_ANSWER: usize = 1024 * 1024;
 pub(super) fn report(directories: &[RuntimeDirectory], group: &str) -> Option<GroupReport> {
     let until = Instant::now() + PATIENCE;
     let report = |directory: &RuntimeDirectory| {
-        report_in(&ask(&directory.socket(group), until).ok()?, group)
+        report_in(&ask(&directory.socket(group), group, until).ok()?, group)
     };
     directories.iter().find_map(report)
 }
@@ -33,10 +35,14 @@ pub fn report_in(answer: &[u8], group: &str) -> Option<GroupReport> {
 }
 
 /// One request, with a connection of its own, so that the answer ends with it.
-fn ask(socket: &Path, until: Instant) -> io::Result<Vec<u8>> {
+fn ask(socket: &Path, group: &str, until: Instant) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let group: String = form_urlencoded::byte_serialize(group.as_bytes()).collect();
+    let question = format!(
+        "GET /status?group={group} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(question.as_bytes())?;
     let mut answer = Vec::new();
     let mut part = [0; 16 * 1024];
     loop {

@@ -25,8 +25,6 @@ pub struct Looker {
     pub client: Client,
     /// Where the daemons of this host may have their sockets.
     pub directories: Vec<RuntimeDirectory>,
-    /// The check that must pass for a host to lead.
-    pub check_id: Option<String>,
 }
 
 impl Looker {
@@ -36,7 +34,7 @@ impl Looker {
     /// When Consul does not say who holds the lock, or what stands below it.
     pub(super) async fn look(&self, group: &Group) -> Result<GroupView, Failure> {
         let seen = self.see(group).await?;
-        let (own, check_id) = (group.trigger_value.as_str(), self.check_id.as_deref());
+        let (own, check_id) = (&group.trigger_value, group.session.check_id.as_deref());
         Ok(survey(group.name(), own, check_id, seen))
     }
 
@@ -66,7 +64,9 @@ impl Looker {
             checks: BTreeMap::new(),
             daemon: local::report(&self.directories, name),
         };
-        seen.checks = self.checks(name, &seen).await;
+        if let Some(id) = &group.session.check_id {
+            seen.checks = self.checks(name, id, &seen).await;
+        }
         Ok(seen)
     }
 
@@ -80,11 +80,8 @@ impl Looker {
     }
 
     /// The check that must pass, on each node that takes part. One that cannot be read is not judged.
-    async fn checks(&self, group: &str, seen: &Seen) -> BTreeMap<String, Option<Check>> {
+    async fn checks(&self, group: &str, id: &str, seen: &Seen) -> BTreeMap<String, Option<Check>> {
         let mut checks = BTreeMap::new();
-        let Some(id) = &self.check_id else {
-            return checks;
-        };
         let prefix = format!("{LIVENESS_SERVICE}/{group}/");
         let named = format!("vip-elector {group} ");
         let of_services = seen.services.iter().flatten();

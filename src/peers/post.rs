@@ -159,12 +159,14 @@ impl Post {
         let key = Key::new(secret);
         let inside = Arc::new(Inside::default());
         let mut slots = self.slots();
+        let is_open = |inside: &Weak<Inside>| inside.strong_count() > 0;
+        slots.retain(|_, slot| slot.letterboxes.iter().any(is_open));
         let slot = slots.entry(key.id()).or_insert_with(|| Slot {
             key,
             letterboxes: Vec::new(),
             beats: Arc::default(),
         });
-        slot.letterboxes.retain(|inside| inside.strong_count() > 0);
+        slot.letterboxes.retain(is_open);
         slot.letterboxes.push(Arc::downgrade(&inside));
         Letterbox {
             beats: Arc::clone(&slot.beats),

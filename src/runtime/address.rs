@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RuntimeDirectory;
 
-/// A group's file in the runtime directory.
+/// The file of one of a group's addresses in the runtime directory.
 #[derive(Clone, Debug)]
 pub struct AddressFile {
     directory: RuntimeDirectory,
@@ -41,11 +41,11 @@ impl AddressRecord {
 }
 
 impl AddressFile {
-    /// Names the file of a group.
-    pub fn of(directory: &RuntimeDirectory, group: &str) -> Self {
+    /// Names the file of a group's address.
+    pub fn of(directory: &RuntimeDirectory, group: &str, address: IpAddr) -> Self {
         Self {
             directory: directory.clone(),
-            path: directory.file(group, "address"),
+            path: directory.file(group, &format!("{address}.address")),
         }
     }
 
@@ -78,10 +78,13 @@ mod tests {
     fn a_record_is_read_back() {
         let directory = tempfile::tempdir().unwrap();
         let made = directory.path().join("made");
-        let file = AddressFile::of(&RuntimeDirectory::of(made.to_str()), "key");
-        assert_eq!(file.read(), None);
-        let record = AddressRecord::now("eth0", "192.0.2.1".parse().unwrap()).unwrap();
-        file.write(&record).unwrap();
-        assert_eq!(file.read(), Some(record));
+        let directory = RuntimeDirectory::of(made.to_str());
+        let addresses = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().unwrap());
+        let files = addresses.map(|address| AddressFile::of(&directory, "key", address));
+        assert_eq!(files[0].read(), None);
+        let record = AddressRecord::now("eth0", addresses[0]).unwrap();
+        files[0].write(&record).unwrap();
+        assert_eq!(files[0].read(), Some(record));
+        assert_eq!(files[1].read(), None, "each has its own");
     }
 }

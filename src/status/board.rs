@@ -1,6 +1,5 @@
 //! Gathers what a daemon may say of itself from its drivers. Waits for nothing.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -14,8 +13,11 @@ use crate::status::snapshot::Snapshot;
 #[derive(Clone, Debug)]
 pub struct Board {
     started_at: SystemTime,
-    groups: Arc<[watch::Receiver<Snapshot>]>,
+    groups: watch::Receiver<Seats>,
 }
+
+/// Where each group's driver says how it is, in the order of the configuration.
+pub type Seats = Vec<watch::Receiver<Snapshot>>;
 
 /// One daemon at an instant.
 #[derive(Clone, Debug)]
@@ -29,12 +31,14 @@ pub struct View {
 }
 
 impl Board {
-    /// Gathers the groups, in the order of the configuration.
-    pub fn new(started_at: SystemTime, groups: Vec<watch::Receiver<Snapshot>>) -> Self {
-        Self {
-            started_at,
-            groups: groups.into(),
-        }
+    /// Gathers groups, which may come and go.
+    pub fn new(started_at: SystemTime, groups: watch::Receiver<Seats>) -> Self {
+        Self { started_at, groups }
+    }
+
+    /// Returns which groups there are, now and later.
+    pub fn groups(&self) -> watch::Receiver<Seats> {
+        self.groups.clone()
     }
 
     /// Copies what is known now.
@@ -44,6 +48,7 @@ impl Board {
             pid: std::process::id(),
             groups: self
                 .groups
+                .borrow()
                 .iter()
                 .map(|seen| seen.borrow().clone())
                 .collect(),

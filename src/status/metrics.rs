@@ -176,10 +176,8 @@ impl Page {
     }
 
     fn address(&mut self, groups: &[Snapshot]) {
-        let managed: Vec<_> = groups
-            .iter()
-            .filter_map(|group| Some((group, group.about.vip.as_ref()?)))
-            .collect();
+        let managed = groups.iter().filter(|group| !group.about.vips.is_empty());
+        let managed: Vec<_> = managed.collect();
         if managed.is_empty() {
             return;
         }
@@ -188,20 +186,22 @@ impl Page {
             name,
             "Whether the kernel has said that the virtual IP is up here.",
         );
-        for (group, vip) in &managed {
-            let labels = [
-                of(group),
-                ("address", &vip.address.to_string()),
-                ("interface", &vip.interface),
-            ];
-            self.sample(name, &labels, u8::from(group.held));
+        for group in &managed {
+            for vip in &group.about.vips {
+                let labels = [
+                    of(group),
+                    ("address", &vip.address.to_string()),
+                    ("interface", &vip.interface),
+                ];
+                self.sample(name, &labels, u8::from(group.held));
+            }
         }
         let name = "vip_elector_announcements";
         self.counter(
             name,
             "How often the virtual IP was announced over ARP or NDP.",
         );
-        for (group, _) in &managed {
+        for group in &managed {
             let count = group.about.deeds.announcements.load(Ordering::Relaxed);
             self.sample(format_args!("{name}_total"), &[of(group)], count);
         }
@@ -210,7 +210,7 @@ impl Page {
             name,
             "How often the kernel refused to add, prolong, announce or remove it.",
         );
-        for (group, _) in &managed {
+        for group in &managed {
             let count = group.about.deeds.failures.load(Ordering::Relaxed);
             self.sample(format_args!("{name}_total"), &[of(group)], count);
         }
@@ -219,7 +219,7 @@ impl Page {
             name,
             "Why the virtual IP cannot be held here: 1 for that; foreign is another program's.",
         );
-        for (group, _) in &managed {
+        for group in &managed {
             let blocked = group.status.blocker.as_ref().map(blocker_name);
             for reason in BLOCKERS {
                 let is = u8::from(blocked == Some(reason));

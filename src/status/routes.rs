@@ -39,9 +39,9 @@ pub fn answer(mut seen: View, now: Timestamp, request: &Request) -> Response {
     };
     if let Some(name) = &request.group {
         seen.groups.retain(|group| group.about.group == *name);
-    }
-    if seen.groups.is_empty() {
-        return Response::text(Status::NotFound, "this daemon has no such group\n");
+        if seen.groups.is_empty() {
+            return Response::text(Status::NotFound, "this daemon has no such group\n");
+        }
     }
     answer(&seen, now)
 }
@@ -78,6 +78,9 @@ fn live(seen: &View, now: Timestamp) -> Response {
 }
 
 fn ready(seen: &View, _: Timestamp) -> Response {
+    if seen.groups.is_empty() {
+        return Response::text(Status::Unavailable, "this daemon has no group yet\n");
+    }
     of_each(seen, |group| {
         // Without the right to stand as a candidate, a standby leads when nobody is one.
         let without = group.status.lost.contains_key(&Feature::Candidates);
@@ -96,6 +99,9 @@ fn ready(seen: &View, _: Timestamp) -> Response {
 
 /// Without a body: who asks looks at the status alone, and vip-manager never closes a body.
 fn leader(seen: &View, now: Timestamp) -> Response {
+    if seen.groups.is_empty() {
+        return Response::text(Status::NotFound, "this daemon has no group yet\n");
+    }
     let [group] = seen.groups.as_slice() else {
         return Response::text(
             Status::BadRequest,

@@ -33,9 +33,9 @@ pub struct About {
     pub priority: i32,
     /// What a lease is made from.
     pub terms: Terms,
-    /// The address that is held here, if one is.
-    pub vip: Option<Vip>,
-    /// What is done to it.
+    /// The addresses that are held here, if any are.
+    pub vips: Vec<Vip>,
+    /// What is done to them.
     pub deeds: Arc<Deeds>,
     /// What came of its hooks.
     pub hooks: Arc<HookRuns>,
@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub term: Option<u64>,
     /// How many candidates there are, this host included; `None` before they have been looked at.
     pub candidates: Option<usize>,
-    /// Whether the kernel has said that the address is up by our doing.
+    /// Whether the kernel has said that the addresses are up by our doing, or any of them.
     pub held: bool,
     /// The newest last.
     pub transitions: VecDeque<Change>,
@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub turned_at: Timestamp,
     /// No term of ours is ever lower than this.
     highest_term: u64,
+    /// Why nothing runs that takes part in the group, if so.
+    failed: Option<String>,
 }
 
 /// How long the driver's loop waits at most.
@@ -99,7 +101,33 @@ impl Snapshot {
             counters: Counters::default(),
             turned_at: now,
             highest_term: 0,
+            failed: None,
         }
+    }
+
+    /// Takes in that nothing runs any more that takes part in the group, and why.
+    pub fn fail(&mut self, why: String, at: SystemTime) {
+        self.leave(Role::Stopped, at);
+        self.failed = Some(why);
+    }
+
+    /// Takes in that another machine begins, as one that has not begun yet. What was counted goes on.
+    pub fn begin_again(&mut self, about: About, at: SystemTime, now: Timestamp) {
+        self.leave(Role::Joining, at);
+        self.about = about;
+        self.turned_at = now;
+        self.failed = None;
+    }
+
+    fn leave(&mut self, role: Role, at: SystemTime) {
+        self.status = Status::default();
+        self.term = None;
+        self.candidates = None;
+        self.held = false;
+        if std::mem::replace(&mut self.role, role) != role {
+            self.since = at;
+        }
+        self.why_since = at;
     }
 
     /// Takes in that the loop goes round, and an event before the machine does.
@@ -234,7 +262,8 @@ impl Snapshot {
 
     /// Returns why this host does not lead.
     pub fn why(&self) -> Option<String> {
-        self.reason().map(|why| why.to_string())
+        let reason = || self.reason().map(|why| why.to_string());
+        self.failed.clone().or_else(reason)
     }
 
     /// Returns how long this host lets the last leader's lock-delay pass before it asks for the lock; `None` where it
@@ -277,7 +306,7 @@ impl Snapshot {
             group,
             value,
             priority,
-            vip,
+            vips,
             ..
         } = &self.about;
         let healthy = match &self.status.health {
@@ -285,7 +314,7 @@ impl Snapshot {
             Health::Good => Some(true),
             Health::Bad(_) => Some(false),
         };
-        let addresses = vip.iter().map(|vip| Address {
+        let addresses = vips.iter().map(|vip| Address {
             address: vip.address,
             prefix: vip.prefix,
             interface: vip.interface.clone(),

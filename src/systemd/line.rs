@@ -5,9 +5,13 @@ use crate::status::{GroupReport, Role};
 /// More than that is cut off: a line that wraps is hard to read.
 const MAX_LETTERS: usize = 240;
 
+/// More groups than that are counted and not named.
+const MOST_NAMED: usize = 8;
+
 /// Says in a line what this host is in its groups.
 pub(super) fn line(groups: &[GroupReport]) -> String {
     let line = match groups {
+        [] => "no group yet".to_owned(),
         [group] => one(group),
         groups => many(groups),
     };
@@ -41,7 +45,7 @@ fn one(report: &GroupReport) -> String {
     }
 }
 
-/// Names the groups by what this host is in them.
+/// Names the groups by what this host is in them, or counts them.
 fn many(groups: &[GroupReport]) -> String {
     let order = [
         (Role::Leader, "leader of"),
@@ -53,7 +57,11 @@ fn many(groups: &[GroupReport]) -> String {
     let parts = order.iter().filter_map(|(role, words)| {
         let named = groups.iter().filter(|group| group.role == *role);
         let names: Vec<&str> = named.map(|group| group.group.as_str()).collect();
-        (!names.is_empty()).then(|| format!("{words} {}", names.join(", ")))
+        let told = match groups.len() {
+            0..=MOST_NAMED => names.join(", "),
+            _ => names.len().to_string(),
+        };
+        (!names.is_empty()).then(|| format!("{words} {told}"))
     });
     parts.collect::<Vec<_>>().join("; ")
 }
@@ -141,7 +149,10 @@ mod tests {
             report("c", Role::Leader, None),
         ];
         assert_eq!(line(&groups), "leader of b, c; standby of a");
-        assert_eq!(line(&[]), "");
+        assert_eq!(line(&[]), "no group yet");
+        let mut many = vec![report("a", Role::Standby, Some("web2 leads")); 100];
+        many.push(report("b", Role::Leader, None));
+        assert_eq!(line(&many), "leader of 1; standby of 100");
     }
 
     #[test]

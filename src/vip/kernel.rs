@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use tracing::{debug, warn};
-use vip_netlink::{Address, Announcer, Changes, Lifetime, Link, Netlink, NodeKind, prefix_for};
+use tracing::warn;
+use vip_netlink::{Address, Changes, Label, Lifetime, Link, Tables, prefix_for};
 
 use crate::config;
 use crate::election::lease::KernelLifetime;
 use crate::logging::Chain;
 use crate::runtime::address::{AddressFile, AddressRecord};
+use crate::vip::hands::Hands;
+use crate::vip::herald::Urgency;
 use crate::vip::reconcile::{LinkSeen, Observed, Step, VipSeen};
 use crate::vip::task::Kernel;
 
-/// The address, the interface by its name, and what is kept open for them.
+/// The address, the interface by its name, and what is known of them.
 pub struct LinkKernel {
     vip: config::Vip,
-    netlink: Arc<Netlink>,
+    hands: Arc<Hands>,
     changes: Changes,
     record: AddressFile,
     /// Where the kernel does not mark addresses: whether an earlier process of this boot, or this
@@ -24,23 +26,24 @@ pub struct LinkKernel {
     marks: bool,
     link: Option<Link>,
     /// Where the address was put: the interface may be renamed, or be another one by now.
-    placed: Option<Link>,
+    placed: Option<u32>,
     /// Whether it is known where an earlier process has put it.
     looked: bool,
-    announcer: Option<Announcer>,
+    /// Whether the neighbours look for the address elsewhere.
+    urgency: Urgency,
 }
 
 impl LinkKernel {
     /// Watches the interface and the address; touches nothing.
-    pub fn new(vip: config::Vip, netlink: Arc<Netlink>, record: AddressFile) -> Self {
+    pub fn new(vip: config::Vip, hands: Arc<Hands>, record: AddressFile) -> Self {
         let marks = marks_addresses();
         let added = !marks
             && AddressRecord::now(&vip.interface, vip.address)
                 .is_ok_and(|own| record.read().is_some_and(|record| record == own));
-        let changes = netlink.changes();
+        let changes = hands.netlink.changes(&vip.interface, vip.address);
         let kernel = Self {
             vip,
-            netlink,
+            hands,
             changes,
             record,
             added,
@@ -48,7 +51,7 @@ impl LinkKernel {
             link: None,
             placed: None,
             looked: !marks,
-            announcer: None,
+            urgency: Urgency::News,
         };
         if !marks {
             kernel.remember();
@@ -60,26 +63,6 @@ impl LinkKernel {
     /// lifetime that an administrator's address has not.
     fn is_ours(&self, address: &Address) -> bool {
         address.is_ours() || (!self.marks && self.added && address.valid.is_some())
-    }
-
-    /// Opens the packet socket ahead of time, and anew when the interface is another.
-    fn prepare(&mut self, link: Option<Link>) {
-        if link == self.link && (self.announcer.is_some() || link.is_none()) {
-            return;
-        }
-        let same_way = |old: &Link, new: &Link| old.index == new.index && old.mac == new.mac;
-        let reopen = match (&self.link, &link) {
-            (Some(old), Some(new)) => !same_way(old, new) || self.announcer.is_none(),
-            (None, _) | (_, None) => true,
-        };
-        if reopen {
-            self.announcer = link.as_ref().and_then(|link| {
-                Announcer::open(link)
-                    .inspect_err(|error| debug!(%error, "the address will not be announced"))
-                    .ok()
-            });
-        }
-        self.link = link;
     }
 
     /// For the next process. Written ahead, because a disk may be slow, and a lease does not wait.
@@ -97,77 +80,89 @@ impl LinkKernel {
         }
     }
 
-    /// Our address on the interface that it was put on, if that is not the one of the name now.
-    async fn stray(&self, link: Option<&Link>) -> Result<Option<(Link, Vec<Address>)>, String> {
-        let Some(placed) = &self.placed else {
-            return Ok(None);
+    /// Looks at the interface of the name; where our address is on another one, at that.
+    fn read(&self, tables: &Tables) -> Sight {
+        let address = self.vip.address;
+        let named = tables.link(&self.vip.interface);
+        let elsewhere = |index: u32| named.is_none_or(|named| named.index != index);
+        let carriers = || tables.carriers_of(address).map(|link| link.index);
+        let placed = match self.looked {
+            true => self.placed,
+            false => carriers().find(|index| elsewhere(*index)),
         };
-        if link.is_some_and(|link| link.index == placed.index) {
-            return Ok(None);
+        let seen_at = |index| {
+            let vips = tables.at(index, address).map(|vip| VipSeen {
+                prefix: vip.prefix,
+                ours: self.is_ours(vip),
+            });
+            vips.collect::<Vec<_>>()
+        };
+        if let Some(index) = placed.filter(|index| elsewhere(*index)) {
+            let mut vips = seen_at(index);
+            vips.retain(|vip| vip.ours);
+            if !vips.is_empty() {
+                // Not to be held there any more, and first of all to be taken off there.
+                return Sight {
+                    placed,
+                    link: tables.link_at(index).cloned(),
+                    observed: Observed {
+                        link: None,
+                        vips,
+                        prefix: self.vip.prefix,
+                    },
+                };
+            }
         }
-        let mut addresses = self.netlink.addresses(placed).await.map_err(describe)?;
-        addresses.retain(|address| address.address == self.vip.address && self.is_ours(address));
-        Ok((!addresses.is_empty()).then(|| (placed.clone(), addresses)))
+        let observed = match named {
+            None => Observed::default(),
+            Some(link) => Observed {
+                link: Some(LinkSeen {
+                    up: link.up && link.carrier,
+                    mac: link.mac.map(|mac| mac.0),
+                }),
+                vips: seen_at(link.index),
+                prefix: prefix_for(address, self.vip.prefix, tables.networks(link.index)),
+            },
+        };
+        Sight {
+            placed,
+            link: named.cloned(),
+            observed,
+        }
     }
+}
+
+/// What is seen at one look.
+struct Sight {
+    placed: Option<u32>,
+    /// The interface to act on.
+    link: Option<Link>,
+    observed: Observed,
 }
 
 impl Kernel for LinkKernel {
     async fn observe(&mut self) -> Result<Observed, String> {
-        let (named, addresses) = self.look().await.map_err(describe)?;
-        if !self.looked {
-            let carriers = self.netlink.carriers_of(self.vip.address).await;
-            let elsewhere =
-                |link: &Link| named.as_ref().is_none_or(|named| named.index != link.index);
-            self.placed = carriers.map_err(describe)?.into_iter().find(elsewhere);
-            self.looked = true;
+        let sight = self.hands.netlink.look(|tables| self.read(tables)).await;
+        let Sight {
+            placed,
+            link,
+            observed,
+        } = sight.map_err(describe)?;
+        if self.link != link {
+            self.urgency = Urgency::News;
         }
-        if let Some((placed, strays)) = self.stray(named.as_ref()).await? {
-            // Not to be held there any more, and first of all to be taken off there.
-            self.prepare(Some(placed));
-            let ours = |address: &Address| VipSeen {
-                prefix: address.prefix,
-                ours: true,
-            };
-            let vips = strays.iter().map(ours).collect();
-            return Ok(Observed {
-                link: None,
-                vips,
-                prefix: self.vip.prefix,
-            });
-        }
-        let Some(found) = named.clone() else {
-            self.prepare(None);
-            return Ok(Observed::default());
-        };
-        self.prepare(named);
-        let (vips, others): (Vec<Address>, Vec<Address>) = addresses
-            .into_iter()
-            .partition(|address| address.address == self.vip.address);
-        Ok(Observed {
-            link: Some(LinkSeen {
-                up: found.up && found.carrier,
-                mac: found.mac.map(|mac| mac.0),
-            }),
-            vips: vips
-                .iter()
-                .map(|vip| VipSeen {
-                    prefix: vip.prefix,
-                    ours: self.is_ours(vip),
-                })
-                .collect(),
-            prefix: prefix_for(self.vip.address, self.vip.prefix, &others),
-        })
+        self.looked = true;
+        self.placed = placed;
+        self.link = link;
+        Ok(observed)
     }
 
     async fn apply(&mut self, step: Step) -> Result<(), String> {
-        if matches!(step, Step::Announce) && self.announcer.is_none() {
-            // It may have been refused for a passing reason.
-            self.prepare(self.link.clone());
-        }
         if matches!(step, Step::Add { .. }) {
             // Before the kernel's answer, which may be lost.
-            self.placed = self.link.clone();
+            self.placed = self.link.as_ref().map(|link| link.index);
             self.added = true;
+            self.urgency = Urgency::News;
         }
         let Some(link) = &self.link else {
             return Err(format!(
@@ -177,6 +172,7 @@ impl Kernel for LinkKernel {
         };
         let vip = |prefix| {
             vip_netlink::Vip::new(self.vip.address, prefix)
+                .map(|vip| vip.labelled(self.vip.label.as_deref().and_then(Label::new)))
                 .ok_or_else(|| format!("{} has no prefix length {prefix}", self.vip.address))
         };
         let lease = |lifetime| match lifetime {
@@ -187,28 +183,32 @@ impl Kernel for LinkKernel {
         };
         match step {
             Step::Add { prefix, lifetime } => self
+                .hands
                 .netlink
                 .add(link, vip(prefix)?, lease(lifetime)?)
                 .await
                 .map_err(describe),
             Step::Refresh { prefix, lifetime } => self
+                .hands
                 .netlink
                 .refresh(link, vip(prefix)?, lease(lifetime)?)
                 .await
                 .map_err(describe),
             Step::Remove { prefix } => self
+                .hands
                 .netlink
                 .remove(link, vip(prefix)?)
                 .await
                 .map(|_| ())
                 .map_err(describe),
-            Step::Announce => match &self.announcer {
-                Some(announcer) => announcer
-                    .announce(self.vip.address, self.node_kind())
-                    .map_err(describe),
-                // Loopback, tunnels: nobody listens.
-                None => Ok(()),
-            },
+            Step::Announce => {
+                let urgency = std::mem::replace(&mut self.urgency, Urgency::Again);
+                let told = self
+                    .hands
+                    .herald
+                    .announce(link.index, self.vip.address, urgency);
+                told.await.map_err(describe)
+            }
         }
     }
 
@@ -216,39 +216,6 @@ impl Kernel for LinkKernel {
         if self.changes.next().await.is_err() {
             // The connection is gone: looking will say so.
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    }
-}
-
-impl LinkKernel {
-    /// The interface of the name, and its addresses. Both are asked for at once, on the guess that it is the
-    /// one that it was.
-    async fn look(&self) -> Result<(Option<Link>, Vec<Address>), vip_netlink::Error> {
-        let name = &self.vip.interface;
-        let (named, guessed) = match &self.link {
-            Some(link) => {
-                let (named, addresses) =
-                    tokio::join!(self.netlink.link(name), self.netlink.addresses(link));
-                (named?, Some((link.index, addresses?)))
-            }
-            None => (self.netlink.link(name).await?, None),
-        };
-        let addresses = match (&named, guessed) {
-            (Some(link), Some((index, addresses))) if link.index == index => addresses,
-            (Some(link), _) => self.netlink.addresses(link).await?,
-            (None, _) => Vec::new(),
-        };
-        Ok((named, addresses))
-    }
-
-    fn node_kind(&self) -> NodeKind {
-        if self.vip.address.is_ipv4() {
-            // An ARP does not say it.
-            return NodeKind::Host;
-        }
-        match vip_netlink::ipv6_forwarding(&self.vip.interface) {
-            Some(true) => NodeKind::Router,
-            Some(false) | None => NodeKind::Host,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Applier: makes the kernel's addresses match the newest order.
 //!
-//! One task per group. It is spawned by `daemon`, ends when the driver drops the order channel, and
-//! then takes the address off first; and by itself when the kernel cannot be looked at any more, upon
-//! which the process ends. Aborted at any point it loses nothing but time: the kernel itself ends
+//! One task per group, for all of its addresses. It is spawned by `daemon`, ends when the driver drops the order
+//! channel, and then takes the addresses off first; and by itself when the kernel cannot be looked at any more, upon
+//! which the group starts over. Aborted at any point it loses nothing but time: the kernel itself ends
 //! what it was given.
 
 use std::future::Future;
@@ -11,16 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::select_all;
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
 
 use crate::driver::clock::Clock;
-use crate::election::lease::KernelLifetime;
-use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
+use crate::election::target::{VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
-use crate::logging::TRANSITION;
 use crate::status::counters::Deeds;
+use crate::vip::journal::Journal;
 use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
+use crate::vip::together;
 
 /// How many looks and steps may follow each other without a wait: a bound on a disagreement with the kernel.
 const TURNS_PER_PASS: usize = 32;
@@ -28,10 +29,10 @@ const TURNS_PER_PASS: usize = 32;
 /// How long to wait for a kernel that cannot even be looked at.
 const BLIND_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often such a kernel is waited for, before the process is better started anew.
+/// How often such a kernel is waited for, before the group better starts over.
 const BLIND_LIMIT: u32 = 50;
 
-/// How often the address is taken off at the end; the process leaves before this is used up.
+/// How often the addresses are taken off at the end; the process leaves before this is used up.
 const LAST_PASSES: u32 = 100;
 
 /// The kernel, as far as one virtual IP on one interface goes.
@@ -57,26 +58,27 @@ pub struct Link {
     pub deeds: Arc<Deeds>,
 }
 
-/// Runs until the driver is gone.
+/// Runs until the driver is gone. Every kernel is that of one address.
 pub async fn run<K: Kernel, C: Clock>(
     group: &str,
-    address: IpAddr,
-    mut kernel: K,
+    kernels: Vec<(IpAddr, K)>,
     mut clock: C,
     mut link: Link,
 ) {
-    let mut task = Task {
-        group,
-        address,
+    let hands = kernels.into_iter().map(|(address, kernel)| Hand {
+        kernel,
         reconciler: Reconciler::new(address),
-        blocker: None,
-        up: false,
+        journal: Journal::of(group, address),
         blind: 0,
-        failure: None,
+    });
+    let hands: Vec<_> = hands.collect();
+    let mut task = Task {
+        reports: vec![None; hands.len()],
+        hands,
     };
-    while task.blind < BLIND_LIMIT {
+    while task.hands.iter().all(|hand| hand.blind < BLIND_LIMIT) {
         let order = *link.orders.borrow_and_update();
-        let wake_at = task.pass(&mut kernel, &clock, &link, &order).await;
+        let wake_at = task.pass(&clock, &link, &order).await;
         let sleep = async {
             match wake_at {
                 Some(at) => clock.sleep_until(at).await,
@@ -85,7 +87,7 @@ pub async fn run<K: Kernel, C: Clock>(
         };
         tokio::select! {
             changed = link.orders.changed() => if changed.is_err() { break },
-            () = kernel.changed() => {}
+            () = task.changed() => {}
             () = sleep => {}
         }
     }
@@ -93,7 +95,7 @@ pub async fn run<K: Kernel, C: Clock>(
     let target = VipTarget::Absent;
     let order = VipOrder { version, target };
     for _ in 0..LAST_PASSES {
-        let wake_at = task.pass(&mut kernel, &clock, &link, &order).await;
+        let wake_at = task.pass(&clock, &link, &order).await;
         let off = |report: &VipReport| report.version == version && !report.held;
         if link.reports.borrow().as_ref().is_some_and(off) {
             return;
@@ -104,170 +106,126 @@ pub async fn run<K: Kernel, C: Clock>(
     }
 }
 
-struct Task<'a> {
-    group: &'a str,
-    address: IpAddr,
-    reconciler: Reconciler,
-    blocker: Option<Blocker>,
-    /// The address is up by our doing.
-    up: bool,
-    /// How often in a row the kernel could not be looked at.
-    blind: u32,
-    /// The last failure that was logged.
-    failure: Option<String>,
+struct Task<K> {
+    hands: Vec<Hand<K>>,
+    /// The last one of each.
+    reports: Vec<Option<VipReport>>,
 }
 
-impl Task<'_> {
+impl<K: Kernel> Task<K> {
     /// Takes steps until nothing is left to do, reports, and returns when to look again.
-    async fn pass<K: Kernel, C: Clock>(
+    async fn pass<C: Clock>(
         &mut self,
-        kernel: &mut K,
         clock: &C,
         link: &Link,
         order: &VipOrder,
     ) -> Option<Timestamp> {
-        self.reconciler.begin();
+        for hand in &mut self.hands {
+            hand.reconciler.begin();
+        }
+        let before = self.is_blocked();
+        let mut wake_at = self.round(clock, link, order).await;
+        // What has become of one of them may be news to those before it.
+        if before || self.is_blocked() {
+            wake_at = self.round(clock, link, order).await;
+        }
+        if let Some(report) = together::report(&self.reports) {
+            link.reports.send_if_modified(|last| {
+                let modified = last.as_ref() != Some(&report);
+                *last = Some(report);
+                modified
+            });
+        }
+        wake_at
+    }
+
+    fn is_blocked(&self) -> bool {
+        let mut known = self.reports.iter().flatten();
+        known.any(|report| report.blocker.is_some())
+    }
+
+    /// Has each of them take its steps.
+    async fn round<C: Clock>(
+        &mut self,
+        clock: &C,
+        link: &Link,
+        order: &VipOrder,
+    ) -> Option<Timestamp> {
+        let mut wake_at: Option<Timestamp> = None;
+        for number in 0..self.hands.len() {
+            let (before, after) = self.reports.split_at(number);
+            let others = before.iter().chain(after.iter().skip(1));
+            let own = together::order_for(order, others);
+            let (report, at) = self.hands[number].pass(clock, link, &own).await;
+            if report.is_some() {
+                self.reports[number] = report;
+            }
+            wake_at = [wake_at, at].into_iter().flatten().min();
+        }
+        wake_at
+    }
+
+    /// Waits until something may have changed for any of them. Cancel safe.
+    async fn changed(&mut self) {
+        if self.hands.is_empty() {
+            return std::future::pending().await;
+        }
+        let changes = self
+            .hands
+            .iter_mut()
+            .map(|hand| Box::pin(hand.kernel.changed()));
+        select_all(changes).await;
+        // One change is told to all, and looked at once.
+        for hand in &mut self.hands {
+            let _ = hand.kernel.changed().now_or_never();
+        }
+    }
+}
+
+/// One address.
+struct Hand<K> {
+    kernel: K,
+    reconciler: Reconciler,
+    journal: Journal,
+    /// How often in a row the kernel could not be looked at.
+    blind: u32,
+}
+
+impl<K: Kernel> Hand<K> {
+    /// Returns what is true then, unless the kernel does not say, and when to look again.
+    async fn pass<C: Clock>(
+        &mut self,
+        clock: &C,
+        link: &Link,
+        order: &VipOrder,
+    ) -> (Option<VipReport>, Option<Timestamp>) {
         for _ in 0..TURNS_PER_PASS {
             match self.reconciler.next(clock.now(), order) {
-                Next::Look => match kernel.observe().await {
+                Next::Look => match self.kernel.observe().await {
                     Ok(seen) => {
                         self.blind = 0;
-                        self.log_missing(&seen);
+                        self.journal.looked(&seen);
                         self.reconciler.looked(seen);
                     }
                     Err(error) => {
                         self.blind += 1;
-                        if self.is_new_failure(Some(&error)) {
-                            error!(
-                                group = self.group,
-                                error,
-                                "looking at the interface failed, trying again; should that last for 5 s, this \
-                                 process ends, so that its supervisor starts another"
-                            );
-                        }
-                        return Some(clock.now() + BLIND_PAUSE);
+                        self.journal.blind(&error);
+                        break;
                     }
                 },
                 Next::Do(step) => {
-                    let result = kernel.apply(step).await;
+                    let result = self.kernel.apply(step).await;
                     count(&link.deeds, step, &result);
-                    self.log(step, result.as_ref().err());
+                    self.journal.done(step, result.as_ref().err());
                     self.reconciler.done(clock.now(), order, step, result);
                 }
                 Next::Rest { report, wake_at } => {
-                    self.log_blocker(report.blocker.as_ref());
-                    link.reports.send_if_modified(|last| {
-                        let modified = last.as_ref() != Some(&report);
-                        *last = Some(report);
-                        modified
-                    });
-                    return wake_at;
+                    self.journal.blocked(report.blocker.as_ref());
+                    return (Some(report), wake_at);
                 }
             }
         }
-        Some(clock.now() + BLIND_PAUSE)
-    }
-
-    /// An address that went without us: nobody else will say why the next line adds it again.
-    fn log_missing(&mut self, seen: &Observed) {
-        if self.up && !seen.is_held() {
-            self.up = false;
-            let Self { group, address, .. } = self;
-            warn!(
-                target: TRANSITION,
-                group,
-                %address,
-                "the address is gone: the kernel ended its lifetime because no confirm came in time, \
-                 or somebody removed it"
-            );
-        }
-    }
-
-    /// Failures are repeated many times a second, and said once.
-    fn is_new_failure(&mut self, failure: Option<&String>) -> bool {
-        let new = failure.is_some() && self.failure.as_ref() != failure;
-        self.failure = failure.cloned();
-        new
-    }
-
-    fn log(&mut self, step: Step, error: Option<&String>) {
-        if !self.is_new_failure(error) && error.is_some() {
-            return;
-        }
-        match (step, error) {
-            (Step::Add { .. }, None) => self.up = true,
-            (Step::Remove { .. }, None) => self.up = false,
-            (_, _) => {}
-        }
-        let Self { group, address, .. } = self;
-        match (step, error) {
-            (Step::Add { prefix, lifetime }, None) => {
-                let lifetime_s = match lifetime {
-                    KernelLifetime::Seconds(seconds) => Some(seconds),
-                    KernelLifetime::Unlimited => None,
-                };
-                info!(group, %address, prefix, lifetime_s, "address added");
-            }
-            (Step::Remove { prefix }, None) => info!(group, %address, prefix, "address removed"),
-            (Step::Refresh { .. } | Step::Announce, None) => {
-                debug!(group, %address, ?step, "address kept up");
-            }
-            (Step::Add { .. }, Some(error)) => {
-                warn!(
-                    group,
-                    %address,
-                    error,
-                    "adding the address failed, trying again; should it fail three times, another host gets its turn: \
-                     grant CAP_NET_ADMIN, and see that the interface takes such an address and that nobody else adds it"
-                );
-            }
-            (Step::Refresh { .. }, Some(error)) => {
-                warn!(
-                    group,
-                    %address,
-                    error,
-                    "prolonging the address failed, trying again until the kernel takes it off; see that nobody else \
-                     removes or replaces it"
-                );
-            }
-            (Step::Remove { .. }, Some(error)) => {
-                error!(
-                    group,
-                    %address,
-                    error,
-                    "removing the address failed, trying again; if it stays, take it off with `ip address del`"
-                );
-            }
-            (Step::Announce, Some(error)) => {
-                warn!(
-                    group,
-                    %address,
-                    error,
-                    "announcing the address failed, trying again; others may look for it where it was until then: \
-                     grant CAP_NET_RAW, and see that the interface is up"
-                );
-            }
-        }
-    }
-
-    fn log_blocker(&mut self, blocker: Option<&Blocker>) {
-        if self.blocker.as_ref() == blocker {
-            return;
-        }
-        let Self { group, address, .. } = self;
-        match blocker {
-            Some(blocker) => {
-                warn!(
-                    target: TRANSITION,
-                    group,
-                    %address,
-                    reason = %blocker,
-                    "this host cannot hold the address, and leaves it to others until it can"
-                );
-            }
-            None => info!(group, %address, "this host can hold the address"),
-        }
-        self.blocker = blocker.cloned();
+        (None, Some(clock.now() + BLIND_PAUSE))
     }
 }
 

@@ -6,6 +6,7 @@ mod change;
 mod credentials;
 mod drop_in;
 mod duration;
+mod groups;
 mod precedence;
 mod secrets;
 mod takeover;

@@ -114,7 +114,7 @@ fn not_begun(value: &str, terms: Terms) -> Snapshot {
         value: value.into(),
         priority: 0,
         terms,
-        vip: None,
+        vips: Vec::new(),
         deeds: Arc::default(),
         hooks: Arc::default(),
     };
@@ -369,7 +369,7 @@ async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driv
     let address = "192.0.2.1".parse().unwrap();
     let running = tokio::spawn({
         let kernel = kernel.clone();
-        async move { task::run("key", address, kernel, PausedClock::new(), ends).await }
+        async move { task::run("key", vec![(address, kernel)], PausedClock::new(), ends).await }
     });
     let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);
     reports_seen.wait_for(off).await.unwrap();
@@ -418,7 +418,7 @@ async fn the_vip_task_ends_a_lease_that_nobody_prolongs() {
     let started = tokio::time::Instant::now();
     let running = tokio::spawn({
         let kernel = kernel.clone();
-        async move { task::run("key", address, kernel, PausedClock::new(), ends).await }
+        async move { task::run("key", vec![(address, kernel)], PausedClock::new(), ends).await }
     });
     let on = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| r.held);
     reports_seen.wait_for(on).await.unwrap();

@@ -41,7 +41,9 @@ impl Group {
         let runs = Arc::<HookRuns>::default();
         let about = About {
             group: "g".to_owned(),
-            address: Some("192.0.2.7".parse().unwrap()),
+            addresses: ["192.0.2.7", "2001:db8::7"]
+                .map(|text| text.parse().unwrap())
+                .to_vec(),
             runs: Arc::clone(&runs),
         };
         let running = tokio::spawn(hooks::run(about, told_to, stands));
@@ -117,6 +119,7 @@ async fn a_hook_is_told_everything_and_its_output_is_logged() {
     let says = |text: &str| format!("INFO hook says group=\"g\" hook=\"on-leader\" line={text:?}");
     for text in [
         "VIP_ELECTOR_ADDRESS=192.0.2.7",
+        "VIP_ELECTOR_ADDRESSES=192.0.2.7 2001:db8::7",
         "VIP_ELECTOR_GROUP=g",
         "VIP_ELECTOR_LEADER=web1",
         "VIP_ELECTOR_REASON=it's leader",

@@ -117,7 +117,7 @@ async fn what_one_host_says_the_other_one_hears() {
 
 #[tokio::test]
 async fn each_group_hears_what_is_said_to_it() {
-    let mut host = Host::new().await;
+    let host = Host::new().await;
     let secret = own::fresh_secret().unwrap();
     let mut second = host.post.open(&secret);
     let (first_contact, mut first, _, _) = host.deliver();

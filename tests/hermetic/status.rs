@@ -32,6 +32,15 @@ fn begin() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_678)
 }
 
+fn vip(address: &str, prefix: u8) -> Vip {
+    Vip {
+        address: address.parse().unwrap(),
+        prefix,
+        interface: "eth0".into(),
+        label: None,
+    }
+}
+
 fn group(key: &str, managed: bool) -> Snapshot {
     let (ttl, lock_delay) = (Duration::from_secs(10), Duration::from_secs(3));
     let about = About {
@@ -42,11 +51,10 @@ fn group(key: &str, managed: bool) -> Snapshot {
             true => Terms::managed(lock_delay, ttl),
             false => Terms::companion(lock_delay, ttl),
         },
-        vip: managed.then(|| Vip {
-            address: "192.0.2.1".parse().unwrap(),
-            prefix: 24,
-            interface: "eth0".into(),
-        }),
+        vips: match managed {
+            true => vec![vip("192.0.2.1", 24), vip("2001:db8::1", 64)],
+            false => Vec::new(),
+        },
         deeds: Arc::default(),
         hooks: Arc::default(),
     };

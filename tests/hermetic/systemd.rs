@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::time::Timestamp;
+use vip_elector::status::board::{Board, Seats};
 use vip_elector::status::snapshot::{About, Snapshot};
 use vip_elector::systemd::{Systemd, Word};
 
@@ -132,7 +133,7 @@ fn group(name: &str) -> (watch::Sender<Snapshot>, watch::Receiver<Snapshot>) {
         value: "host1".to_owned(),
         priority: 0,
         terms: Terms::companion(Duration::from_secs(1), Duration::from_secs(10)),
-        vip: None,
+        vips: Vec::new(),
         deeds: Arc::default(),
         hooks: Arc::default(),
     };
@@ -141,6 +142,11 @@ fn group(name: &str) -> (watch::Sender<Snapshot>, watch::Receiver<Snapshot>) {
         SystemTime::UNIX_EPOCH,
         Timestamp::ZERO,
     ))
+}
+
+fn board(groups: Seats) -> (watch::Sender<Seats>, Board) {
+    let (seats, seated) = watch::channel(groups);
+    (seats, Board::new(SystemTime::UNIX_EPOCH, seated))
 }
 
 fn turn(group: &watch::Sender<Snapshot>) {
@@ -161,7 +167,7 @@ async fn the_watchdog_is_fed_only_while_every_group_turns() {
     let manager = Manager::new().watching(std::process::id());
     let (one, one_seen) = group("one");
     let (other, other_seen) = group("other");
-    let feeding = tokio::spawn(manager.find().feed(vec![one_seen, other_seen]));
+    let feeding = tokio::spawn(manager.find().feed(board(vec![one_seen, other_seen]).1));
     tokio::task::yield_now().await;
     for (turning, fed) in [
         (vec![&one, &other], true),
@@ -181,6 +187,11 @@ async fn the_watchdog_is_fed_only_while_every_group_turns() {
             turning.len()
         );
     }
+    // One that failed takes no part, and is not waited for.
+    other.send_modify(|group| group.fail("no lock".to_owned(), SystemTime::UNIX_EPOCH));
+    turn(&one);
+    one_look().await;
+    assert_eq!(manager.hears().as_deref(), Some("WATCHDOG=1"));
     // One that has ended is not missed.
     drop(other);
     turn(&one);
@@ -193,7 +204,7 @@ async fn the_watchdog_is_fed_only_while_every_group_turns() {
 async fn a_watchdog_of_another_process_is_not_fed() {
     let manager = Manager::new().watching(1);
     let (_one, seen) = group("one");
-    manager.find().feed(vec![seen]).await;
+    manager.find().feed(board(vec![seen]).1).await;
     assert_eq!(manager.hears(), None);
 }
 
@@ -201,7 +212,8 @@ async fn a_watchdog_of_another_process_is_not_fed() {
 async fn the_status_line_follows_the_groups_once_a_second_at_most() {
     let manager = Manager::new();
     let (one, seen) = group("service/one");
-    let showing = tokio::spawn(manager.find().show(vec![seen]));
+    let (seats, board) = board(vec![seen]);
+    let showing = tokio::spawn(manager.find().show(board));
     tokio::task::yield_now().await;
     assert_eq!(manager.hears(), None, "nothing is known yet");
     for last in ["a", "b", "c"] {
@@ -217,5 +229,19 @@ async fn the_status_line_follows_the_groups_once_a_second_at_most() {
     one.send_modify(|_| ());
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(manager.hears(), None, "nothing new");
+
+    let (_two, seen) = group("service/two");
+    seats.send_modify(|seats| seats.push(seen));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let said = manager.hears().unwrap();
+    assert_eq!(said, "STATUS=joining service/c, service/two");
+    drop(one);
+    seats.send_modify(|seats| drop(seats.remove(0)));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let said = manager.hears().unwrap();
+    assert!(said.starts_with("STATUS=joining service/two: "), "{said}");
+    seats.send_replace(Vec::new());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(manager.hears().as_deref(), Some("STATUS=no group yet"));
     showing.abort();
 }

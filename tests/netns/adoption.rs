@@ -143,7 +143,7 @@ fn lock(cluster: &Cluster, leader: &str) -> Result<Key, Box<dyn Error>> {
 
 /// Waits for the first change of the virtual IP after the mark `from`.
 fn first(cluster: &Cluster, from: usize, change: Change) -> Result<AddressEvent, Box<dyn Error>> {
-    let vip = std::net::IpAddr::from(cluster.vip());
+    let vip = cluster.vip();
     let what = format!("{change:?}");
     Ok(cluster.addresses().history().wait(&what, LIMIT, |events| {
         let mut new = events.iter().skip(from);

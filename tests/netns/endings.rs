@@ -101,7 +101,7 @@ impl Watch {
         cluster: &Cluster,
         delay: Duration,
     ) -> Result<(), Box<dyn Error>> {
-        let vip = std::net::IpAddr::from(cluster.vip());
+        let vip = cluster.vip();
         let next = cluster.addresses().history().wait(
             "a host to have the address again",
             SETTLE_LIMIT,

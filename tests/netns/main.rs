@@ -11,8 +11,10 @@ mod companion;
 mod daemon;
 mod doctor;
 mod endings;
+mod groups;
 mod hooks;
 mod managed;
+mod many;
 mod operate;
 mod privileges;
 mod reload;
@@ -34,6 +36,7 @@ const LOCK_FLAG: u64 = 3_304_740_253_564_472_344;
 fn main() -> ExitCode {
     let trials = managed::trials()
         .into_iter()
+        .chain(many::trials())
         .chain(adoption::trials())
         .chain(takeover::trials())
         .chain(answers::trials())
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         .chain(doctor::trials())
         .chain(tokens::trials())
         .chain(reload::trials())
+        .chain(groups::trials())
         .chain(companion::trials())
         .collect();
     runner::main(&[Part::Consul, Part::VipManager, Part::Promtool], trials)

@@ -100,11 +100,11 @@ fn refused(cluster: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     let good = fs::read_to_string(&file)?;
     let chatty = "vip-elector: {log-level: trace, log-format: json}\n";
 
-    let other = good.replace("10.77.0.200", "10.77.0.201");
-    fs::write(&file, format!("{other}{chatty}"))?;
+    let chattier = chatty.replace('{', "{check-mode: watch, check-id: vip-http, ");
+    fs::write(&file, format!("{good}{chattier}"))?;
     let mark = daemon.log.len();
     hang_up(&daemon, "not reloaded")?;
-    let why = "this needs a restart: ip of service/demo/leader from 10.77.0.200 to 10.77.0.201";
+    let why = "this needs a restart: check-mode from session to watch, because the session was made with it";
     daemon.log.wait_for(why, mark, LIMIT)?;
 
     fs::write(&file, format!("{chatty}trigger-key: [\n"))?;

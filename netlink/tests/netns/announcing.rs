@@ -46,9 +46,10 @@ impl Capture {
 
 pub(crate) async fn arp_frames(world: World) -> Outcome {
     let netlink = Netlink::open()?;
-    let announcer = Announcer::open(&link(&netlink, "eth0").await?)?;
+    let eth0 = link(&netlink, "eth0").await?;
+    let announcer = Announcer::open()?;
     let mut capture = Capture::open(&world)?;
-    announcer.announce("192.0.2.9".parse()?, NodeKind::Host)?;
+    announcer.announce(&eth0, "192.0.2.9".parse()?, NodeKind::Host)?;
 
     let frame = |operation: u8, target: u8| {
         let mut bytes = Vec::new();
@@ -69,14 +70,15 @@ pub(crate) async fn arp_frames(world: World) -> Outcome {
 
 pub(crate) async fn na_frames(world: World) -> Outcome {
     let netlink = Netlink::open()?;
-    let announcer = Announcer::open(&link(&netlink, "eth0").await?)?;
+    let eth0 = link(&netlink, "eth0").await?;
+    let announcer = Announcer::open()?;
     let mut capture = Capture::open(&world)?;
     // Flags and the checksum over them, worked out apart from this crate.
     for (kind, flags, checksum) in [
         (NodeKind::Host, 0x20, [0x9b, 0x04]),
         (NodeKind::Router, 0xa0, [0x1b, 0x04]),
     ] {
-        announcer.announce("2001:db8::9".parse()?, kind)?;
+        announcer.announce(&eth0, "2001:db8::9".parse()?, kind)?;
         let vip = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
         let mut bytes = Vec::new();
         bytes.extend([0x33, 0x33, 0, 0, 0, 1]);
@@ -98,7 +100,8 @@ pub(crate) async fn na_frames(world: World) -> Outcome {
 /// The kernel at the other end believes both kinds; it drops what has a wrong checksum.
 pub(crate) async fn neighbours_follow(world: World) -> Outcome {
     let netlink = Netlink::open()?;
-    let announcer = Announcer::open(&link(&netlink, "eth0").await?)?;
+    let eth0 = link(&netlink, "eth0").await?;
+    let announcer = Announcer::open()?;
     for address in ["192.0.2.9", "2001:db8::9"] {
         let old = [
             "lladdr",
@@ -117,7 +120,7 @@ pub(crate) async fn neighbours_follow(world: World) -> Outcome {
                 .ip(&["neighbour", "show", address, "dev", "eth0"])
         };
         assert!(known()?.contains("02:00:00:00:00:99"));
-        announcer.announce(address.parse()?, NodeKind::Host)?;
+        announcer.announce(&eth0, address.parse()?, NodeKind::Host)?;
         // A veth delivers on the sender's processor, so that a few looks are enough.
         let followed = (0..100).try_fold(false, |done, _| {
             Ok::<_, Anything>(done || known()?.contains("02:00:5e:10:00:07"))
@@ -129,22 +132,24 @@ pub(crate) async fn neighbours_follow(world: World) -> Outcome {
 
 pub(crate) async fn refusals(world: World) -> Outcome {
     let netlink = Netlink::open()?;
-    let lo = Announcer::open(&link(&netlink, "lo").await?);
+    let announcer = Announcer::open()?;
+    let lo = link(&netlink, "lo").await?;
+    let lo = announcer.announce(&lo, "192.0.2.9".parse()?, NodeKind::Host);
     assert!(matches!(lo, Err(Error::NotEthernet { .. })), "{lo:?}");
 
-    let announcer = Announcer::open(&link(&netlink, "eth0").await?)?;
-    assert_eq!(announcer.mac().0, MAC);
+    let eth0 = link(&netlink, "eth0").await?;
     world.host.ip(&["link", "set", "eth0", "down"])?;
     for address in ["192.0.2.9", "2001:db8::9"] {
-        let told = announcer.announce(address.parse()?, NodeKind::Host);
+        let told = announcer.announce(&eth0, address.parse()?, NodeKind::Host);
         assert!(matches!(told, Err(Error::InterfaceDown { .. })), "{told:?}");
     }
     // The socket survives that.
     world.host.ip(&["link", "set", "eth0", "up"])?;
-    announcer.announce("192.0.2.9".parse()?, NodeKind::Host)?;
+    announcer.announce(&eth0, "192.0.2.9".parse()?, NodeKind::Host)?;
 
     world.host.ip(&["link", "set", "eth0", "arp", "off"])?;
-    let silent = Announcer::open(&link(&netlink, "eth0").await?);
+    let silent = link(&netlink, "eth0").await?;
+    let silent = announcer.announce(&silent, "192.0.2.9".parse()?, NodeKind::Host);
     assert!(
         matches!(silent, Err(Error::NotEthernet { .. })),
         "{silent:?}"

@@ -6,6 +6,7 @@ mod addresses;
 mod announcing;
 mod limits;
 mod links;
+mod mirror;
 mod monitor;
 mod world;
 
@@ -45,11 +46,24 @@ fn main() -> ExitCode {
         ),
         trial("a_removal_by_somebody_wakes", links::removal_wakes),
         trial("a_lost_carrier_wakes", links::carrier_wakes),
-        trial("an_overrun_wakes_and_is_survived", links::overrun_wakes),
         trial("waiting_ends_with_the_connection", links::waiting_ends),
         trial("a_missing_interface_is_none", links::missing),
         trial("flags_follow_the_interface", links::flags),
         trial("settings_are_read_as_the_kernel_uses_them", links::settings),
+        trial(
+            "an_overrun_wakes_and_everything_is_listed_anew",
+            mirror::overrun,
+        ),
+        trial(
+            "an_acknowledged_change_is_seen_at_once",
+            mirror::acknowledged,
+        ),
+        trial(
+            "what_is_seen_is_what_the_kernel_lists",
+            mirror::same_as_listed,
+        ),
+        trial("a_change_wakes_nobody_else", mirror::wakes_nobody_else),
+        trial("an_interface_made_again_is_another", mirror::made_again),
         trial("a_vanished_interface_is_an_answer", limits::vanished),
         trial(
             "without_capabilities_it_says_which",

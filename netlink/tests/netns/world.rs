@@ -4,16 +4,20 @@ use std::error::Error;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
+use tokio::time::timeout;
 use vip_lab::netns::Namespace;
-use vip_netlink::{Lifetime, Link, Netlink, Vip};
+use vip_netlink::{Lifetime, Link, Netlink, Tables, Vip};
 
 pub(crate) type Anything = Box<dyn Error + Send + Sync>;
 pub(crate) type Outcome = Result<(), Anything>;
 
 pub(crate) const MAC: [u8; 6] = [0x02, 0x00, 0x5e, 0x10, 0x00, 0x07];
+/// How long anything may take on a machine that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How iproute2 shows a lifetime without end.
 pub(crate) const FOREVER: u64 = 0xffff_ffff;
 
@@ -73,6 +77,16 @@ impl World {
         Ok(Self { host, peer })
     }
 
+    /// Has iproute2 do many things in one process, in this namespace.
+    pub(crate) fn batch(&self, lines: &str) -> Outcome {
+        let file = std::env::temp_dir().join(format!("{}-batch", self.host.name()));
+        std::fs::write(&file, lines)?;
+        let done = self.host.ip(&["-batch", &file.to_string_lossy()]);
+        std::fs::remove_file(&file)?;
+        done?;
+        Ok(())
+    }
+
     /// Returns what `ip -j address` says about `eth0`'s address, with this prefix length.
     pub(crate) fn witness(&self, vip: Vip) -> Result<Option<Value>, Anything> {
         let text = self.host.ip(&["-j", "address", "show", "dev", "eth0"])?;
@@ -113,4 +127,13 @@ pub(crate) async fn link(netlink: &Netlink, name: &str) -> Result<Link, Anything
         .link(name)
         .await?
         .ok_or_else(|| format!("{name} is missing").into())
+}
+
+/// Waits until something is seen of `eth0` or its networks.
+pub(crate) async fn until(netlink: &Netlink, seen: impl Fn(&Tables) -> bool) -> Outcome {
+    let mut changes = netlink.changes("eth0", "192.0.2.9".parse()?);
+    while !netlink.look(&seen).await? {
+        timeout(PATIENCE, changes.next()).await??;
+    }
+    Ok(())
 }

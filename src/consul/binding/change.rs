@@ -7,7 +7,7 @@ use super::{Binding, group};
 use crate::consul::client::Client;
 use crate::consul::error;
 use crate::consul::request::Operation;
-use crate::consul::txn::{Op, Part, Write};
+use crate::consul::txn::{Keys, Op, Part, Write};
 use crate::election::call::{Answer, Call, Entry, Failure, FailureKind, LOCK_FLAG, SessionId};
 
 /// What [`Call::MarkVacant`] writes: readable, and not empty, because an empty value says that somebody
@@ -259,7 +259,7 @@ impl<'a> Change<'a> {
     }
 
     /// What the call's answer is.
-    fn outcome(&self, answer: Result<Vec<(String, Entry)>, Failure>) -> Result<Answer, Failure> {
+    fn outcome(&self, answer: Result<Keys, Failure>) -> Result<Answer, Failure> {
         let shows = |keys: &[(String, Entry)], key: &str, session: &SessionId| {
             let last = keys.iter().rev().find(|(name, _)| name == key);
             let holder = last.and_then(|(_, entry)| entry.session.as_ref());

@@ -68,7 +68,7 @@ impl Bench {
 
     /// Everything that goes out now.
     pub(super) fn sent(&mut self) -> Vec<Errand> {
-        std::iter::from_fn(|| self.sharing.next()).collect()
+        std::iter::from_fn(|| self.sharing.next_errand()).collect()
     }
 
     /// The one request that goes out now.

@@ -37,6 +37,7 @@ fn vip(address: &str, prefix: u8) -> Vip {
         address: address.parse().unwrap(),
         prefix,
         interface: "eth0".to_owned(),
+        label: None,
     }
 }
 

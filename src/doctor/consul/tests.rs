@@ -31,7 +31,7 @@ fn good() -> Facts {
             checks: vec![definition("2s", "1s", "passing")],
         }),
         ttl_bounds: Some(("10s".to_owned(), "24h0m0s".to_owned())),
-        check: Ok(Some(check(CheckState::Passing))),
+        checks: checked(Ok(Some(check(CheckState::Passing)))),
     }
 }
 
@@ -64,11 +64,16 @@ fn right(verdict: Verdict, vital: bool) -> Right {
     }
 }
 
+type Checked = Result<Option<Check>, Failure>;
+
+fn checked(check: Checked) -> Vec<(String, Checked)> {
+    vec![("web".to_owned(), check)]
+}
+
 fn bad(facts: &Facts) -> Vec<Bad> {
     let wanted = Wanted {
-        ttl: Duration::from_secs(10),
+        ttls: vec![Duration::from_secs(10)],
         confirm_interval: Duration::from_millis(333),
-        check_id: Some("web".to_owned()),
     };
     tests::bad(|findings| judge(facts, &wanted, findings))
 }
@@ -212,7 +217,7 @@ fn what_is_wrong_and_how_much() {
         ),
         (
             Facts {
-                check: Ok(None),
+                checks: checked(Ok(None)),
                 ..good()
             },
             problem,
@@ -221,7 +226,7 @@ fn what_is_wrong_and_how_much() {
         ),
         (
             Facts {
-                check: Ok(Some(check(CheckState::Critical))),
+                checks: checked(Ok(Some(check(CheckState::Critical)))),
                 ..good()
             },
             problem,
@@ -260,7 +265,7 @@ fn what_is_well_although_it_looks_otherwise() {
             expiration_time: Some("2027-01-01T00:00:00Z".to_owned()),
         })),
         token_from_file: true,
-        check: Ok(Some(check(CheckState::Warning))),
+        checks: checked(Ok(Some(check(CheckState::Warning)))),
         ..good()
     };
     assert_eq!(bad(&silent), []);

@@ -1,6 +1,6 @@
 //! Applier: asks Consul, and changes nothing there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub(super) async fn shared(config: &Config, client: &Client, own: &[IpAddr]) -> 
         });
     }
     let agent = client.agent_settings(TIMEOUT).await;
-    let check = check(config, client).await;
+    let checks = checks(config, client).await;
     let node = node(client, agent.as_ref().ok().map(|agent| agent.node.clone())).await;
     let (session, ttl_bounds) = {
         let node = node.as_deref().unwrap_or(ANY_NODE);
@@ -48,7 +48,7 @@ pub(super) async fn shared(config: &Config, client: &Client, own: &[IpAddr]) -> 
             config,
             client,
             session,
-            sees_check: matches!(&check, Ok(Some(_))),
+            sees_check: checks.iter().any(|(_, check)| matches!(check, Ok(Some(_)))),
         };
         for need in acl::needs(config) {
             rights.push(world.right(need).await);
@@ -62,7 +62,7 @@ pub(super) async fn shared(config: &Config, client: &Client, own: &[IpAddr]) -> 
         rights,
         agent,
         ttl_bounds,
-        check,
+        checks,
     }
 }
 
@@ -106,11 +106,16 @@ pub(super) async fn group(group: &Group, host_name: &str, client: &Client) -> gr
     }
 }
 
-async fn check(config: &Config, client: &Client) -> Result<Option<Check>, Failure> {
-    match &config.session.check_id {
-        Some(id) => client.check(id, None, TIMEOUT).await,
-        None => Ok(None),
+async fn checks(config: &Config, client: &Client) -> Vec<(String, Result<Option<Check>, Failure>)> {
+    let groups = config.groups.iter();
+    let wanted: BTreeSet<_> = groups
+        .filter_map(|group| group.session.check_id.as_ref())
+        .collect();
+    let mut checks = Vec::new();
+    for id in wanted {
+        checks.push((id.clone(), client.check(id, None, TIMEOUT).await));
     }
+    checks
 }
 
 /// The agent's node, by what the token may read.

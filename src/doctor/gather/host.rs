@@ -34,11 +34,8 @@ pub(super) fn look(config: &Config) -> Facts {
         .collect();
     let processes = processes();
     let known = |pid: u32| daemons.iter().any(|(_, daemon)| *daemon == Some(pid));
-    let files: Vec<_> = config
-        .groups
-        .iter()
-        .map(|group| group.file.clone())
-        .collect();
+    let files = config.groups.iter().map(|group| &group.file);
+    let files: Vec<_> = files.chain(&config.directory).cloned().collect();
     let second_daemons = processes
         .iter()
         .filter(|process| process.is_daemon() && !known(process.pid) && process.reads(&files))

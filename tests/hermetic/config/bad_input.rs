@@ -39,6 +39,7 @@ fn cases() -> Vec<(&'static str, Host)> {
     let mut cases = files();
     cases.extend(groups());
     cases.extend(addresses());
+    cases.extend(many());
     cases.extend(options());
     cases.extend(health());
     cases.extend(takeover());
@@ -226,8 +227,8 @@ fn options() -> Vec<(&'static str, Host)> {
         (
             "two_files_differ",
             Host::with_two_files(
-                "trigger-key: a\nvip-elector: {ttl: 10s}\n",
-                "trigger-key: b\nvip-elector: {ttl: 20s}\n",
+                "trigger-key: a\nvip-elector: {kernel-lease: auto}\n",
+                "trigger-key: b\nvip-elector: {kernel-lease: off}\n",
             ),
         ),
     ]
@@ -333,6 +334,115 @@ fn endpoints() -> Vec<(&'static str, Host)> {
                 "trigger-key: b\ndcs-endpoints: http://two:8500\n",
             ),
         ),
+    ]
+}
+
+/// Files of a directory, each with its name, beside a flag.
+fn in_directory(flag: &str, files: &[(&str, &str)]) -> Host {
+    let host = Host::new().argument("--config-dir=/d").argument(flag);
+    files.iter().fold(host, |host, (name, text)| {
+        host.file(&format!("/d/{name}"), format!("dcs-type: consul\n{text}"))
+    })
+}
+
+fn many() -> Vec<(&'static str, Host)> {
+    let more = |addresses: &str| {
+        let text = format!("{MANAGED}vip-elector: {{addresses: {addresses}}}\n");
+        Host::minimal(&text).argument("--manage-vip")
+    };
+    let (a, b) = (("a.yml", "trigger-key: a\n"), ("b.yml", "trigger-key: b\n"));
+    vec![
+        (
+            "directory_missing",
+            Host::new().argument("--config-dir=/none"),
+        ),
+        (
+            "directory_and_group_variables",
+            in_directory("--ttl=10s", &[a]).variable("VIP_IP", "192.168.0.1"),
+        ),
+        (
+            "directory_same_key",
+            in_directory("--ttl=10s", &[a, ("b.yml", "trigger-key: /a\n")]),
+        ),
+        (
+            "directory_same_address",
+            in_directory(
+                "--manage-vip",
+                &[
+                    (
+                        "a.yml",
+                        "trigger-key: a\nip: 192.168.0.1\ninterface: bond0\n",
+                    ),
+                    (
+                        "b.yml",
+                        "trigger-key: b\nip: 192.168.0.2\ninterface: bond0\nvip-elector: {addresses: [192.168.0.1]}\n",
+                    ),
+                ],
+            ),
+        ),
+        (
+            "directory_all_problems_together",
+            in_directory(
+                "--manage-vip",
+                &[
+                    ("a.yml", "trigger-key: a b\nip: x\n"),
+                    (
+                        "b.yml",
+                        "trigger-key: b\nip: 192.168.0.2\ninterface: bond0\nvip-elector: {ttl: 1s, tls: 1}\n",
+                    ),
+                    ("c.yml", "- nothing\n"),
+                ],
+            ),
+        ),
+        ("several_checks_to_watch", {
+            let text =
+                |key: &str| format!("trigger-key: {key}\nvip-elector: {{check-id: {key}}}\n");
+            in_directory(
+                "--check-mode=watch",
+                &[("a.yml", &text("a")), ("b.yml", &text("b"))],
+            )
+        }),
+        ("one_group_without_a_check_to_watch", {
+            let text = "trigger-key: a\nvip-elector: {check-id: a}\n";
+            in_directory("--check-mode=watch", &[("a.yml", text), b])
+        }),
+        ("addresses_mapping", more("{ip: 192.168.0.1}")),
+        ("addresses_list_of_lists", more("[[192.168.0.1], null]")),
+        (
+            "addresses_unknown_word",
+            more("[{ip: 192.168.0.1, mask: 24}]"),
+        ),
+        ("addresses_without_ip", more("[{netmask: 24}]")),
+        ("addresses_two_values", more("[{ip: [192.168.0.1]}]")),
+        (
+            "addresses_no_address",
+            more("[eth0, 192.168.0.1/24, 224.0.0.1]"),
+        ),
+        (
+            "addresses_twice",
+            more("[192.168.0.1, 192.168.0.1, 192.168.227.200]"),
+        ),
+        (
+            "addresses_netmask_of_the_other_family",
+            more("[{ip: 192.168.0.1, netmask: 64}]"),
+        ),
+        (
+            "addresses_interface_missing",
+            more("[{ip: 192.168.0.1, interface: eth7}]"),
+        ),
+        (
+            "label_of_another_interface",
+            more("[{ip: 192.168.0.1, label: eth0}]"),
+        ),
+        (
+            "label_long",
+            more("[{ip: 192.168.0.1, label: bond0:0123456789}]"),
+        ),
+        (
+            "label_with_a_space",
+            more("[{ip: 192.168.0.1, label: bond0 vip}]"),
+        ),
+        ("label_of_ipv6", more("[{ip: 2001:db8::1, label: bond0}]")),
     ]
 }
 

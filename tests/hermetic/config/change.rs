@@ -10,16 +10,48 @@ fn managed(more: &str) -> Host {
     Host::minimal(&format!("{MANAGED}{more}")).argument("--manage-vip")
 }
 
-/// What a reload that changes one configuration into another has to say.
+/// What a reload that changes one configuration into another has to say: of the process, and of its first group.
 fn refused(from: &Config, to: &Config) -> String {
-    let changes = from.restart_for(to);
-    changes.iter().map(|change| format!("{change}\n")).collect()
+    let process = from.restart_for(to).into_iter();
+    let group = from.groups[0].starts_over_for(&to.groups[0]).into_iter();
+    let process = process.map(|change| format!("restart: {change}\n"));
+    let group = group.map(|change| format!("starts over: {change}\n"));
+    process.chain(group).collect()
 }
 
 #[test]
 fn nothing_has_changed() {
     let config = managed("vip-elector: {ttl: 20s, check-id: web, preempt: true}\n").good();
     assert_eq!(refused(&config, &config.clone()), "");
+}
+
+#[test]
+fn a_file_may_have_another_name() {
+    let host = |file: &str| {
+        let text = "dcs-type: consul\ntrigger-key: a\n";
+        let flag = format!("--vip-manager-config={file}");
+        Host::new().file(file, text).argument(flag).good()
+    };
+    assert_eq!(refused(&host("/a.yml"), &host("/b.yml")), "");
+}
+
+#[test]
+fn groups_may_come_and_go() {
+    let both = Host::with_two_files("trigger-key: a\n", "trigger-key: b\n").good();
+    let one = Host::with_file("dcs-type: consul\ntrigger-key: a\n").good();
+    assert_eq!(both.restart_for(&one), []);
+    assert_eq!(one.restart_for(&both), []);
+}
+
+#[test]
+fn an_address_more_is_another_list() {
+    let more = "vip-elector: {addresses: [2001:db8::1]}\n";
+    let said = refused(&managed("").good(), &managed(more).good());
+    assert_eq!(
+        said,
+        "starts over: addresses from 192.168.0.9/24 on bond0 to 192.168.0.9/24 on bond0, 2001:db8::1/128 on bond0, \
+         because the address is held by it\n"
+    );
 }
 
 #[test]
@@ -45,7 +77,7 @@ fn the_way_to_consul_the_probe_and_the_log_may_change() {
 }
 
 #[test]
-fn everything_that_needs_a_restart_is_named_with_the_reason() {
+fn everything_that_cannot_be_put_into_force_as_it_is_is_named_with_the_reason() {
     let from = managed("vip-elector: {preempt: true, preempt-delay: 1m}\n").good();
     let to = Host::with_file(
         "dcs-type: consul\ntrigger-key: other\ntrigger-value: node-b\nip: 192.168.0.10\nnetmask: 25\n\

@@ -26,8 +26,8 @@ fn the_sample_file() {
         .argument("--check-id=vip-http")
         .good();
     insta::assert_snapshot!(config.describe());
-    assert_eq!(config.groups[0].vip, None);
-    assert_eq!(config.session.lock_delay, Duration::from_secs(1));
+    assert_eq!(config.groups[0].vips, []);
+    assert_eq!(config.groups[0].session.lock_delay, Duration::from_secs(1));
 }
 
 #[test]
@@ -38,15 +38,16 @@ fn the_sample_file_all_in_one() {
         address: IpAddr::from([192, 168, 227, 200]),
         prefix: 24,
         interface: "bond0".to_owned(),
+        label: None,
     };
-    assert_eq!(config.groups[0].vip, Some(vip));
+    assert_eq!(config.groups[0].vips, [vip]);
     assert_eq!(
         config.groups[0].trigger_key,
         "network/sakura-internal/vip/lock"
     );
     assert_eq!(config.groups[0].trigger_value, "node-a");
-    assert_eq!(config.session.ttl, Duration::from_secs(10));
-    assert_eq!(config.session.lock_delay, Duration::from_secs(3));
+    assert_eq!(config.groups[0].session.ttl, Duration::from_secs(10));
+    assert_eq!(config.groups[0].session.lock_delay, Duration::from_secs(3));
     assert_eq!(warnings(&config), "");
 }
 
@@ -135,7 +136,7 @@ fn unknown_keys_get_one_warning_each() {
 fn numbers_and_texts_are_taken_alike() {
     let text = "ip: \"192.168.0.1\"\nnetmask: \"24\"\ninterface: bond0\ntrigger-value: 007\n";
     let config = Host::minimal(text).argument("--manage-vip").good();
-    assert_eq!(config.groups[0].vip.as_ref().unwrap().prefix, 24);
+    assert_eq!(config.groups[0].vips[0].prefix, 24);
     assert_eq!(config.groups[0].trigger_value, "007");
     let config = Host::minimal("trigger-value: &name 1e3\nconsul-token: *name\n").good();
     assert_eq!(config.groups[0].trigger_value, "1e3");
@@ -222,8 +223,7 @@ fn the_prefix_length_when_none_is_written() {
         let text = format!("ip: {address}\ninterface: bond0\n{netmask}\n");
         let config = Host::minimal(&text).argument("--manage-vip").good();
         assert_eq!(
-            config.groups[0].vip.as_ref().unwrap().prefix,
-            prefix,
+            config.groups[0].vips[0].prefix, prefix,
             "{address} {netmask}"
         );
     }

@@ -104,9 +104,9 @@ fn our_options_stand_in_the_file_and_flags_win() {
     let text = "vip-elector:\n  ttl: 20s\n  lock-delay: 0s\n  check-id: web\n  manage-vip: false\n  \
                 log-format: json\n  log-level: debug\n";
     let config = Host::minimal(text).good();
-    assert_eq!(config.session.ttl, Duration::from_secs(20));
-    assert_eq!(config.session.lock_delay, Duration::ZERO);
-    assert_eq!(config.session.check_id.as_deref(), Some("web"));
+    assert_eq!(config.groups[0].session.ttl, Duration::from_secs(20));
+    assert_eq!(config.groups[0].session.lock_delay, Duration::ZERO);
+    assert_eq!(config.groups[0].session.check_id.as_deref(), Some("web"));
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.level, tracing::Level::DEBUG);
 
@@ -117,9 +117,9 @@ fn our_options_stand_in_the_file_and_flags_win() {
         .argument("--log-format=text")
         .argument("--log-level=warn")
         .good();
-    assert_eq!(config.session.ttl, Duration::from_secs(30));
-    assert_eq!(config.session.lock_delay, Duration::from_secs(60));
-    assert_eq!(config.session.check_id.as_deref(), Some("db"));
+    assert_eq!(config.groups[0].session.ttl, Duration::from_secs(30));
+    assert_eq!(config.groups[0].session.lock_delay, Duration::from_secs(60));
+    assert_eq!(config.groups[0].session.check_id.as_deref(), Some("db"));
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.log.level, tracing::Level::WARN);
 }
@@ -185,7 +185,7 @@ fn empty_variables_and_flags_say_nothing() {
         .argument("--hostname=")
         .good();
     assert_eq!(config.groups[0].trigger_key, "service/db/leader");
-    assert_eq!(config.session.check_id, None);
+    assert_eq!(config.groups[0].session.check_id, None);
     assert!(config.access.token.is_none());
 }
 
@@ -221,11 +221,11 @@ fn a_host_name_counts_for_every_group() {
 #[test]
 fn one_file_may_speak_for_the_other() {
     let config = Host::with_two_files(
-        "trigger-key: a\ndcs-endpoints: http://one:8500\nvip-elector: {ttl: 20s}\n",
+        "trigger-key: a\ndcs-endpoints: http://one:8500\nvip-elector: {log-format: json}\n",
         "trigger-key: b\n",
     )
     .good();
-    assert_eq!(config.session.ttl, Duration::from_secs(20));
+    assert_eq!(config.log.format, LogFormat::Json);
     insta::assert_snapshot!(config.describe());
 }
 

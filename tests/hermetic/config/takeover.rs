@@ -18,13 +18,13 @@ fn milliseconds(milliseconds: u64) -> Duration {
 fn nothing_is_said() {
     let config = Host::minimal("").good();
     assert_eq!(config.probe, None);
-    assert_eq!(config.session.check_mode, CheckMode::Session);
-    assert_eq!(config.liveness_ttl, Some(seconds(3)));
+    assert_eq!(config.check_mode, CheckMode::Session);
+    assert_eq!(config.groups[0].liveness_ttl, Some(seconds(3)));
     let listen = "0.0.0.0:8547".parse().unwrap();
     let interval = milliseconds(100);
     assert_eq!(config.peers, Some(Peers { listen, interval }));
-    assert_eq!(config.priority, 0);
-    assert_eq!(config.preempt_after, None);
+    assert_eq!(config.groups[0].priority, 0);
+    assert_eq!(config.groups[0].preempt_after, None);
     assert_eq!(warnings(&config), "");
 }
 
@@ -44,13 +44,13 @@ fn everything_is_said_in_the_file() {
         rise: 100,
     };
     assert_eq!(config.probe, Some(expected));
-    assert_eq!(config.session.check_mode, CheckMode::Watch);
-    assert_eq!(config.liveness_ttl, Some(seconds(1)));
+    assert_eq!(config.check_mode, CheckMode::Watch);
+    assert_eq!(config.groups[0].liveness_ttl, Some(seconds(1)));
     let listen = "[::]:8547".parse().unwrap();
     let interval = milliseconds(10);
     assert_eq!(config.peers, Some(Peers { listen, interval }));
-    assert_eq!(config.priority, -1000);
-    assert_eq!(config.preempt_after, Some(Duration::ZERO));
+    assert_eq!(config.groups[0].priority, -1000);
+    assert_eq!(config.groups[0].preempt_after, Some(Duration::ZERO));
     insta::assert_snapshot!(config.describe());
 }
 
@@ -82,13 +82,13 @@ fn flags_win_over_the_file() {
         rise: 1,
     };
     assert_eq!(config.probe, Some(expected));
-    assert_eq!(config.session.check_mode, CheckMode::Session);
-    assert_eq!(config.liveness_ttl, None);
+    assert_eq!(config.check_mode, CheckMode::Session);
+    assert_eq!(config.groups[0].liveness_ttl, None);
     let listen = "10.0.0.1:9".parse().unwrap();
     let interval = seconds(10);
     assert_eq!(config.peers, Some(Peers { listen, interval }));
-    assert_eq!(config.priority, 1000);
-    assert_eq!(config.preempt_after, None);
+    assert_eq!(config.groups[0].priority, 1000);
+    assert_eq!(config.groups[0].preempt_after, None);
     insta::assert_snapshot!(config.describe());
 }
 

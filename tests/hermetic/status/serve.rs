@@ -32,7 +32,7 @@ impl Served {
         let lease = Lease::new(live.about.terms, clock::now() + LIMIT);
         then(&mut live, |status| status.phase = Phase::Leading(lease));
         let _ = live.turn(clock::now(), None);
-        let board = Board::new(begin(), vec![watch::channel(live).1]);
+        let board = Board::new(begin(), watch::channel(vec![watch::channel(live).1]).1);
         let (listen, listened) = watch::channel(None);
         let mut tasks = tokio::task::JoinSet::new();
         std::fs::write(directory.path().join("sock"), "left by a crash").unwrap();

@@ -7,6 +7,7 @@ mod keepalived;
 mod machine;
 mod record;
 mod run;
+mod scale;
 mod series;
 mod stack;
 mod statistics;
@@ -55,6 +56,17 @@ pub(super) struct Arguments {
     /// How long that time is
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
+    /// Measure one process with so many groups instead, each number in a cluster of its own; with --peers
+    /// also a process for each group, and keepalived
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        default_missing_value = "1,10,100,1000",
+        value_parser = clap::value_parser!(u16).range(1..=4000)
+    )]
+    groups: Option<Vec<u16>>,
     /// Where bench.json and the timelines go [default: target/lab/bench]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -76,6 +88,8 @@ To try it (2 minutes):
   cargo lab bench --runs 2 --faults stop,crash --stacks ours
 Memory, processor time and requests:
   cargo lab bench --runs 0 --weight --peers
+Many groups (15 minutes; with --peers 40), into groups.json and groups.md:
+  cargo lab bench --groups
 Everything (hours), on a machine that does nothing else:
   cargo lab bench --peers --weight
 
@@ -91,6 +105,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let machine = machine::look(&consul, &programs);
     let out = out(arguments)?;
     sandbox::enter()?;
+    if let Some(groups) = &arguments.groups {
+        let plan = scale::Plan {
+            groups,
+            time: Duration::from_secs(arguments.seconds),
+            peers: arguments.peers,
+        };
+        return scale::run(&plan, &programs, machine, screen, &out);
+    }
 
     let rhythm = record::milliseconds(stack::RHYTHM);
     for line in table::header(&machine, rhythm) {

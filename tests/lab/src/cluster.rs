@@ -2,7 +2,9 @@
 //! client; and the witnesses.
 
 mod agent;
+mod census;
 mod faults;
+mod group;
 mod health;
 mod host;
 mod order;
@@ -13,9 +15,8 @@ mod setup;
 mod unit;
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::order::Order;
@@ -26,11 +27,13 @@ use crate::witness::{self, Addresses, Answer, Probe};
 
 pub use agent::{Agent, Key, Session};
 pub use faults::Fault;
+pub use group::Group;
 pub use health::LOCAL_URL;
 pub use host::Host;
 pub use order::ORDERS;
 pub use proxy::{Proxy, Trouble};
-pub use setup::{Program, Setup, VIP};
+pub(crate) use setup::AGENT_PORT;
+pub use setup::{CHECK_ID, Program, Setup, VIP};
 pub use unit::Unit;
 
 /// How long a cluster may take to be whole again: a server that comes back is no voter for 10 s,
@@ -123,15 +126,24 @@ pub struct Cluster {
     orders: Vec<Order>,
     hosts: Vec<Host>,
     addresses: Addresses,
-    probe: Probe,
+    probes: Vec<Asked>,
     dead: Vec<Span>,
-    vip: Ipv4Addr,
-    key: String,
+    groups: Vec<Group>,
+    /// Which of the probes asks for the group that everything about one group is about.
+    subject: usize,
     elects: bool,
     locks: bool,
     client: Namespace,
     _switch: Switch,
     _directory: tempfile::TempDir,
+}
+
+/// A client of one group.
+#[derive(Debug)]
+struct Asked {
+    /// Its number, counted from 0.
+    group: usize,
+    probe: Probe,
 }
 
 impl Cluster {
@@ -153,14 +165,35 @@ impl Cluster {
         self.hosts.iter().filter(move |host| host.name() != name)
     }
 
-    /// Returns the virtual IP.
-    pub fn vip(&self) -> Ipv4Addr {
-        self.vip
+    /// Returns all groups.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
-    /// Returns the trigger key.
+    /// Has everything about one group be about another one, of those that a client asks: the number is
+    /// taken modulo how many these are. In the beginning it is the first one.
+    pub fn turn_to(&mut self, number: usize) {
+        self.subject = number % self.probes.len();
+    }
+
+    /// Returns the group that everything about one group is about.
+    pub fn group(&self) -> &Group {
+        &self.groups[self.probes[self.subject].group]
+    }
+
+    /// Returns the virtual IP of [that group](Self::group).
+    pub fn vip(&self) -> IpAddr {
+        self.group().address()
+    }
+
+    /// Returns the trigger key of [that group](Self::group).
     pub fn key(&self) -> &str {
-        &self.key
+        self.group().key()
+    }
+
+    /// Returns whether its daemons use sessions and locks.
+    pub fn elects(&self) -> bool {
+        self.elects
     }
 
     /// Returns the client's namespace.
@@ -175,7 +208,15 @@ impl Cluster {
 
     /// Returns the witness that asks who has the virtual IP.
     pub fn probe(&self) -> &Probe {
-        &self.probe
+        &self.probes[self.subject].probe
+    }
+
+    /// Returns every witness that asks who has a virtual IP, with that one: ten at most.
+    pub fn probes(&self) -> impl Iterator<Item = (IpAddr, &Probe)> {
+        let address = |asked: &Asked| self.groups[asked.group].address();
+        self.probes
+            .iter()
+            .map(move |asked| (address(asked), &asked.probe))
     }
 
     /// Waits until Consul is whole: every server a healthy voter under one leader, every host alive
@@ -189,54 +230,6 @@ impl Cluster {
         })
     }
 
-    /// Waits until everything is well: Consul is whole, every daemon has a session, one host holds
-    /// the lock, has the address, alone, and answers for it. Returns that host's name. Of sessions and
-    /// lock there is no question where what elects uses none.
-    pub fn settle(&self, limit: Duration) -> Result<String, Timeout> {
-        let start = Instant::now();
-        self.wait_for_consul(limit)?;
-        let left = limit.saturating_sub(start.elapsed());
-        until("one host to lead and all others to stand by", left, || {
-            self.settled()
-        })
-    }
-
-    fn settled(&self) -> Result<String, String> {
-        let holders = self.addresses.holders(self.vip.into());
-        let leader = if self.locks {
-            self.lock_holder()?
-        } else {
-            holders.first().ok_or("nobody has the address")?.to_string()
-        };
-        if holders.iter().map(Arc::as_ref).ne([leader.as_str()]) {
-            return Err(format!("{leader} leads, and the address is on {holders:?}"));
-        }
-        match self.probe.now() {
-            Some(by) if *by == *leader => Ok(leader),
-            Some(by) => Err(format!("{leader} leads, and {by} answers")),
-            None => Err(format!("{leader} leads, and nobody answers")),
-        }
-    }
-
-    fn lock_holder(&self) -> Result<String, String> {
-        let agent = self.hosts[0].agent();
-        let sessions = agent.sessions().map_err(|error| crate::chain(&error))?;
-        if self.elects
-            && let Some(idle) = self
-                .hosts
-                .iter()
-                .find(|host| !sessions.iter().any(|s| s.node == host.name()))
-        {
-            return Err(format!("{} has no session", idle.name()));
-        }
-        let key = agent.key(&self.key).map_err(|error| crate::chain(&error))?;
-        let holder = key
-            .and_then(|key| key.session)
-            .ok_or("nobody holds the lock")?;
-        let holder = sessions.into_iter().find(|session| session.id == holder);
-        Ok(holder.ok_or("the lock's session has ended")?.node)
-    }
-
     /// Waits for the first answer after `fault` by another host than `old`.
     pub fn wait_for_successor(
         &self,
@@ -245,10 +238,10 @@ impl Cluster {
         limit: Duration,
     ) -> Result<Answer, Timeout> {
         let mut from = self
-            .probe
+            .probe()
             .history()
             .read(|all| all.partition_point(|one| one.at < fault));
-        self.probe.history().wait(
+        self.probe().history().wait(
             &format!("another host than {old} to answer"),
             limit,
             |answers| {
@@ -259,9 +252,20 @@ impl Cluster {
         )
     }
 
+    /// Waits until each client has had an answer to what it asked after `from`.
+    pub fn wait_for_answers(&self, from: Instant, limit: Duration) -> Result<(), Timeout> {
+        for (address, probe) in self.probes() {
+            let what = format!("anybody to answer for {address}");
+            probe.history().wait(&what, limit, |answers| {
+                answers.last().filter(|last| last.at > from).map(drop)
+            })?;
+        }
+        Ok(())
+    }
+
     /// Waits until a host does not have the virtual IP.
     pub fn wait_for_removal(&self, host: &str, limit: Duration) -> Result<(), Timeout> {
-        let vip = self.vip.into();
+        let vip = self.vip();
         self.addresses
             .history()
             .wait(&format!("{host} to lose {vip}"), limit, |events| {
@@ -270,17 +274,37 @@ impl Cluster {
             })
     }
 
-    /// Returns for how long, within `window`, more than one living host had the virtual IP.
+    /// Returns for how long, within `window`, more than one living host had the same virtual IP: the
+    /// longest time of all groups.
     pub fn overlap(&self, window: Range<Instant>) -> Result<Duration, Error> {
-        let tenures = measure::tenures(&self.addresses.events()?, self.vip.into());
-        Ok(measure::overlap(&tenures, &self.dead, window))
+        let overlaps = self.overlaps(window)?;
+        Ok(overlaps
+            .into_iter()
+            .map(|(_, time)| time)
+            .max()
+            .unwrap_or_default())
     }
 
-    /// Returns the longest time, within `window`, in which nobody answered.
+    /// Returns the same for each virtual IP that more than one living host had.
+    pub fn overlaps(&self, window: Range<Instant>) -> Result<Vec<(IpAddr, Duration)>, Error> {
+        let events = measure::by_address(&self.addresses.events()?);
+        let overlap = |group: &Group| {
+            let events = events.get(&group.address())?;
+            let tenures = measure::tenures(events, group.address());
+            let overlap = measure::overlap(&tenures, &self.dead, window.clone());
+            (!overlap.is_zero()).then_some((group.address(), overlap))
+        };
+        Ok(self.groups.iter().filter_map(overlap).collect())
+    }
+
+    /// Returns the longest time, within `window`, in which nobody answered one of the clients.
     pub fn outage(&self, window: Range<Instant>) -> Duration {
-        let questions = self.probe.questions().read(<[_]>::to_vec);
-        let answers = self.probe.history();
-        answers.read(|answers| measure::outage(&questions, answers, window))
+        let outage = |(_, probe): (IpAddr, &Probe)| {
+            let questions = probe.questions().read(<[_]>::to_vec);
+            let answers = probe.history();
+            answers.read(|answers| measure::outage(&questions, answers, window.clone()))
+        };
+        self.probes().map(outage).max().unwrap_or_default()
     }
 
     /// Returns the last lines of every daemon, for a message about a failure.

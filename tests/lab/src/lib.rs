@@ -15,9 +15,11 @@ pub mod runner;
 pub mod chaos;
 pub mod cluster;
 pub mod drill;
+pub mod exodus;
 pub mod machine;
 pub mod process;
 
+pub mod usage;
 pub mod witness;
 
 pub mod clock;

@@ -46,7 +46,7 @@ enum Command {
     /// Play the election on simulated hosts, with faults drawn from a seed, and watch the promise
     Simulate(simulate::Arguments),
     /// Do faults of every kind to a cluster of three, in an order of chance; fail if ever two hosts had
-    /// the address, or nobody had it in the end
+    /// an address, or nobody had it in the end
     Chaos {
         /// Decides on the order, the victims and the times [default: the clock does]
         #[arg(long)]
@@ -54,6 +54,10 @@ enum Command {
         /// How long new faults come
         #[arg(long, default_value_t = 10)]
         minutes: u64,
+        /// How many groups each host carries, of both families; what is about one group is about one of ten
+        /// that clients ask
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4000))]
+        groups: u16,
         /// Run this program instead of building the daemon
         #[arg(long, value_name = "PATH")]
         daemon: Option<PathBuf>,
@@ -74,8 +78,9 @@ fn main() -> ExitCode {
         Command::Chaos {
             seed,
             minutes,
+            groups,
             daemon,
-        } => chaos(seed, minutes, daemon),
+        } => chaos(seed, minutes, groups, daemon),
         Command::Soak(arguments) => soak(&arguments),
         Command::Pictures(arguments) => pictures(&arguments).map(|()| true),
     };
@@ -103,11 +108,17 @@ fn demo(keep: bool, daemon: Option<PathBuf>) -> anyhow::Result<bool> {
     )
 }
 
-fn chaos(seed: Option<u64>, minutes: u64, daemon: Option<PathBuf>) -> anyhow::Result<bool> {
+fn chaos(
+    seed: Option<u64>,
+    minutes: u64,
+    groups: u16,
+    daemon: Option<PathBuf>,
+) -> anyhow::Result<bool> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = seed.unwrap_or(now.map_or(0, |since| since.as_secs()));
     let (_, daemon) = prepare(daemon)?;
-    rounds::run(&daemon, seed, Duration::from_secs(60 * minutes))
+    let time = Duration::from_secs(60 * minutes);
+    rounds::run(&daemon, rounds::Plan { seed, groups, time })
 }
 
 fn soak(arguments: &soak::Arguments) -> anyhow::Result<bool> {

@@ -19,6 +19,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
 pub use line::Losses;
+pub(crate) use switch::configure;
 pub use switch::{Bridge, LossyLine, Port, Switch};
 
 /// A failure to build or change a network.

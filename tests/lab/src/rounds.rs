@@ -10,6 +10,8 @@ use anyhow::Context;
 use vip_lab::chaos::{self, Deck, Kind, Outcome, Tally};
 use vip_lab::clock::Clock;
 use vip_lab::cluster::{Cluster, Host, LOCAL_URL, Program, SETTLE_LIMIT, Setup};
+use vip_lab::random::Random;
+use vip_lab::witness::{AddressEvent, Change};
 
 use crate::screen::Screen;
 use crate::table::milliseconds;
@@ -17,26 +19,39 @@ use crate::table::milliseconds;
 /// How long after its death a daemon is started again, as by a supervisor that takes its time.
 const RESTART: Duration = Duration::from_millis(200);
 
-/// Runs rounds that `seed` decides on until `time` is over; returns whether the promise was kept,
+/// The time between two questions of a client where there are many groups.
+const RHYTHM: Duration = Duration::from_millis(20);
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Decides on faults, victims and times.
+    pub(super) seed: u64,
+    /// How many groups each host carries; one is that of everything else in the lab.
+    pub(super) groups: u16,
+    /// How long new faults come.
+    pub(super) time: Duration,
+}
+
+/// Runs rounds that the plan's seed decides on until `time` is over; returns whether the promise was kept,
 /// somebody answered in time and led after each, and no daemon died that nobody killed.
-pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bool> {
+pub(super) fn run(daemon: &Path, plan: Plan) -> anyhow::Result<bool> {
+    let Plan { seed, groups, time } = plan;
     let screen = Screen::new();
     screen.note(&format!(
-        "seed {seed}: three hosts on a switch, with a Consul server and the daemon on each"
+        "seed {seed}: three hosts on a switch, with a Consul server and the daemon on each, which carries \
+         {groups} {}",
+        if groups == 1 { "group" } else { "groups" }
     ));
-    let mut cluster = setup(daemon, screen)?
+    let mut cluster = setup(daemon, groups, screen)?
         .start()
         .context("the cluster did not start")?;
     let start = Instant::now();
     let mut tally = Tally::default();
-    let ended = rounds(
-        &mut cluster,
-        screen,
-        Deck::new(seed),
-        start + time,
-        &mut tally,
-    );
-    let overlap = cluster.overlap(start..Instant::now())?;
+    let ended = rounds(&mut cluster, screen, seed, start + time, &mut tally);
+    let overlaps = cluster.overlaps(start..Instant::now())?;
+    let overlap = overlaps.iter().map(|(_, time)| *time).max();
+    let overlap = overlap.unwrap_or_default();
     screen.table(&table::render(&tally.rows()));
     screen.plain("");
     screen.plain("outages are of faults that came alone; *: it never did, and the other one may be the cause");
@@ -45,12 +60,20 @@ pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bo
     screen.verdict(
         good,
         &format!(
-            "seed {seed}: {} faults in {} s, overlap {}; daemons that died by themselves: {deaths}",
+            "seed {seed}: {} faults in {} s, addresses came to a host {} times, overlap {}; daemons that died \
+             by themselves: {deaths}",
             tally.faults(),
             start.elapsed().as_secs(),
+            arrivals(&cluster, start),
             milliseconds(overlap)
         ),
     );
+    for (address, time) in overlaps {
+        screen.bad(&format!(
+            "{address} was on two hosts for {}",
+            milliseconds(time)
+        ));
+    }
     if let Err(error) = &ended {
         screen.bad(&format!("{error:#}"));
     }
@@ -61,16 +84,18 @@ pub(super) fn run(daemon: &Path, seed: u64, time: Duration) -> anyhow::Result<bo
             kept.display()
         ));
         screen.plain(&format!(
-            "again: cargo lab chaos --seed {seed} --minutes {}",
+            "again: cargo lab chaos --seed {seed} --minutes {} --groups {groups}",
             time.as_secs() / 60
         ));
     }
     Ok(good)
 }
 
-fn setup(daemon: &Path, screen: Screen) -> anyhow::Result<Setup> {
+fn setup(daemon: &Path, groups: u16, screen: Screen) -> anyhow::Result<Setup> {
+    // Of many groups, everything is more than anybody reads.
+    let level = if groups == 1 { "debug" } else { "info" };
     let mut program = Program::manager(daemon).proxied().args([
-        "--log-level=debug".to_owned(),
+        format!("--log-level={level}"),
         format!("--health-url={LOCAL_URL}"),
         "--health-interval=100ms".to_owned(),
     ]);
@@ -84,21 +109,35 @@ fn setup(daemon: &Path, screen: Screen) -> anyhow::Result<Setup> {
         }
         Err(error) => screen.bad(&format!("no clock can be stepped: {error}")),
     }
-    Ok(Setup::new().daemon(program).supervised(RESTART))
+    let setup = Setup::new().daemon(program).supervised(RESTART);
+    Ok(if groups == 1 {
+        setup
+    } else {
+        setup.groups(groups).probe_every(RHYTHM)
+    })
 }
 
 /// Returns whether every round was good; stops at the first after which nothing is well.
 fn rounds(
     cluster: &mut Cluster,
     screen: Screen,
-    mut deck: Deck,
+    seed: u64,
     end: Instant,
     tally: &mut Tally,
 ) -> anyhow::Result<bool> {
     let mut leader = cluster.settle(SETTLE_LIMIT)?;
     screen.good(&format!("{leader} leads"));
+    let (mut deck, mut groups) = (Deck::new(seed), Random::new(!seed));
     let mut good = true;
     while Instant::now() < end {
+        if cluster.groups().len() > 1 {
+            cluster.turn_to(groups.below(u64::from(u16::MAX)) as usize);
+            leader = cluster.settle(SETTLE_LIMIT)?;
+            screen.note(&format!(
+                "what is about one group is about {}",
+                cluster.group()
+            ));
+        }
         let outcome = chaos::run(cluster, &deck.deal(), &leader, |faults, leader| {
             screen.fault(&describe(faults, leader));
         })?;
@@ -143,6 +182,15 @@ fn report(screen: Screen, outcome: &Outcome) {
         Ok(leader) => screen.bad(&format!("{leader} leads; {figures}")),
         Err(trouble) => screen.bad(&format!("{trouble}; {figures}")),
     }
+}
+
+/// Returns how often an address came to a host.
+fn arrivals(cluster: &Cluster, start: Instant) -> usize {
+    let arrived = |event: &&AddressEvent| event.at >= start && event.change == Change::Appeared;
+    cluster
+        .addresses()
+        .history()
+        .read(|events| events.iter().filter(arrived).count())
 }
 
 fn restarts(cluster: &Cluster) -> usize {

@@ -2,13 +2,14 @@
 //! undone.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::process::{ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use vip_lab::clock::Clock;
 use vip_lab::cluster::Error::Impossible;
-use vip_lab::cluster::{Cluster, Program, SETTLE_LIMIT, Setup};
+use vip_lab::cluster::{Cluster, Group, Program, SETTLE_LIMIT, Setup};
 use vip_lab::parts::Part;
 use vip_lab::time::until;
 use vip_lab::{chain, runner};
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
         .map(|(name, test)| Trial::test(name, move || run(test)))
         .into();
     trials.extend(alone.map(|(name, test)| Trial::test(name, move || run_alone(test))));
+    trials.push(Trial::test(
+        "of_many_addresses_the_one_on_two_hosts_is_told",
+        || many_groups().map_err(|error| chain(error.as_ref()).into()),
+    ));
     runner::main(&[Part::Consul], trials)
 }
 
@@ -63,6 +68,46 @@ fn run_alone(test: Test) -> Result<(), Failed> {
         .start()
         .map_err(|error| chain(&error))?;
     test(&mut cluster).map_err(|error| chain(error.as_ref()).into())
+}
+
+/// Addresses of both families, given to hosts by hand.
+fn many_groups() -> Result<(), Box<dyn Error>> {
+    let cluster = Setup::new().hosts(2).groups(4).start()?;
+    let start = Instant::now();
+    let give = |host: &str, group: &Group| -> Result<(), Box<dyn Error>> {
+        let address = group.address().to_string();
+        let host = cluster.host(host)?;
+        assert!(std::fs::read_to_string(host.directory().join(group.file()))?.contains(&address));
+        let command = ["address", "add", &address, "dev", "eth0", "nodad"];
+        host.namespace().ip(&command)?;
+        Ok(())
+    };
+    for group in cluster.groups() {
+        give("web1", group)?;
+    }
+    let asked: Vec<IpAddr> = cluster.probes().map(|(address, _)| address).collect();
+    let all: Vec<IpAddr> = cluster.groups().iter().map(Group::address).collect();
+    assert_eq!(asked, all);
+    cluster.wait_for_answers(Instant::now(), LIMIT)?;
+    for (address, probe) in cluster.probes() {
+        assert_eq!(probe.now().as_deref(), Some("web1"), "{address}");
+    }
+    assert_eq!(cluster.overlaps(start..Instant::now())?, []);
+    let twice = &cluster.groups()[1];
+    give("web2", twice)?;
+    until("two hosts to have it", LIMIT, || {
+        match &*cluster.addresses().holders(twice.address()) {
+            [_, _] => Ok(()),
+            holders => Err(format!("{holders:?}")),
+        }
+    })?;
+    let overlaps = cluster.overlaps(start..Instant::now())?;
+    let [(address, time)] = overlaps[..] else {
+        return Err(format!("{overlaps:?}").into());
+    };
+    assert!(address == twice.address() && address.is_ipv6() && !time.is_zero());
+    assert_eq!(cluster.overlap(start..start)?, Duration::ZERO);
+    Ok(())
 }
 
 fn supervisor(cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {

@@ -105,7 +105,8 @@ fn sixty_four_operations_travel_together() {
         for seat in &seats {
             bench.ask(*seat, call.clone());
         }
-        let Some(What::Change(changes)) = bench.sharing.next().map(|errand| errand.what) else {
+        let Some(What::Change(changes)) = bench.sharing.next_errand().map(|errand| errand.what)
+        else {
             panic!("no change")
         };
         assert_eq!(changes.len(), fit, "{call}");

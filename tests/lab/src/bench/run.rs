@@ -126,7 +126,7 @@ fn tenures(
     dead: Option<(&String, Instant)>,
 ) -> Result<Vec<Stretch>, Error> {
     let events = cluster.addresses().events()?;
-    let spans = measure::tenures(&events, cluster.vip().into());
+    let spans = measure::tenures(&events, cluster.vip());
     let lead = window.start.checked_sub(LEAD).unwrap_or(window.start);
     let mut stretches = Vec::new();
     for span in spans {

@@ -1,16 +1,13 @@
 //! Driver: what a stack weighs in a time without events.
 
-mod processes;
-mod requests;
-
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use vip_lab::cluster::{Cluster, Host, SETTLE_LIMIT};
+use vip_lab::usage::{Usage, requests, usage};
 
 use super::record::Weight;
 use super::stack::{Programs, Purpose, Stack};
-use processes::Usage;
 
 /// How long after the cluster is well nothing is measured yet: first renewals, second announcements.
 const CALM: Duration = Duration::from_secs(10);
@@ -57,8 +54,8 @@ fn sample(host: &Host) -> anyhow::Result<Sample> {
     let groups = [host.daemon().id(), host.companion().id()];
     let groups: Vec<u32> = groups.into_iter().flatten().collect();
     Ok(Sample {
-        usage: processes::usage(&groups)?,
-        requests: requests::so_far(host.agent()).ok(),
+        usage: usage(&groups)?,
+        requests: requests(&host.agent()).ok(),
     })
 }
 

@@ -177,36 +177,10 @@ fn act(cluster: &mut Cluster, deed: Deed, host: &str, leader: &str) -> Result<()
 /// Waits until somebody answers, and then until everything is well, and as ready for the next fault as
 /// it was for this one.
 fn recover(cluster: &Cluster) -> Result<String, Timeout> {
-    let healed = Instant::now();
-    let answers = cluster.probe().history();
-    answers.wait("anybody to answer", RETURN_LIMIT, |answers| {
-        answers.last().filter(|last| last.at > healed).map(drop)
-    })?;
+    cluster.wait_for_answers(Instant::now(), RETURN_LIMIT)?;
     cluster.settle(SETTLE_LIMIT)?;
-    until("every host to stand ready", READY_LIMIT, || ready(cluster))?;
+    until("every host to stand ready", READY_LIMIT, || cluster.ready())?;
     cluster.settle(SETTLE_LIMIT)
-}
-
-/// Says what is missing for every host to lead or to be a candidate, and to be missed by its agent if it
-/// died.
-fn ready(cluster: &Cluster) -> Result<(), String> {
-    let said = |error: Error| crate::chain(&error);
-    let key = cluster.key();
-    for host in cluster.hosts() {
-        let (name, agent) = (host.name(), host.agent());
-        let leads = agent.key(key).map_err(said)?;
-        let entry = agent
-            .key(&format!("{key}/candidates/{name}"))
-            .map_err(said)?;
-        let leads = leads.is_some_and(|key| key.value.as_deref() == Some(name));
-        if !leads && entry.is_none_or(|entry| entry.session.is_none()) {
-            return Err(format!("{name} is no candidate"));
-        }
-        if agent.liveness_service().map_err(said)?.is_none() {
-            return Err(format!("{name}'s agent does not know the daemon"));
-        }
-    }
-    Ok(())
 }
 
 fn name(cluster: &Cluster, target: Target, leader: &str) -> String {

@@ -24,6 +24,8 @@ pub struct Agent {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "PascalCase")]
 pub struct Key {
+    /// Its name.
+    pub key: String,
     /// The value; none where the API says null.
     #[serde(deserialize_with = "base64_text")]
     pub value: Option<String>,
@@ -100,6 +102,12 @@ impl Agent {
     pub fn key_nearby(&self, key: &str) -> Result<Option<Option<Key>>, Error> {
         let (key, fresh) = self.read_key(&format!("/v1/kv/{key}?stale"))?;
         Ok(fresh.then_some(key))
+    }
+
+    /// Returns all keys whose names begin with `prefix`.
+    pub fn keys_below(&self, prefix: &str) -> Result<Vec<Key>, Error> {
+        self.read_keys(&format!("/v1/kv/{prefix}?recurse"))
+            .map(|(keys, _)| keys)
     }
 
     /// Returns all sessions.
@@ -201,11 +209,16 @@ impl Agent {
     }
 
     fn read_key(&self, path: &str) -> Result<(Option<Key>, bool), Error> {
+        let (keys, fresh) = self.read_keys(path)?;
+        Ok((keys.into_iter().next(), fresh))
+    }
+
+    fn read_keys(&self, path: &str) -> Result<(Vec<Key>, bool), Error> {
         let reply = self.call("GET", path, "")?;
         match reply.status {
-            404 => Ok((None, reply.fresh)),
-            200 => serde_json::from_str::<Vec<Key>>(&reply.body)
-                .map(|keys| (keys.into_iter().next(), reply.fresh))
+            404 => Ok((Vec::new(), reply.fresh)),
+            200 => serde_json::from_str(&reply.body)
+                .map(|keys| (keys, reply.fresh))
                 .map_err(|_| self.unexpected(path, &reply)),
             _ => Err(self.unexpected(path, &reply)),
         }

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::setup::{AGENT_PORT, PROXY_PORT, Program, failed};
 use super::unit::Unit;
 use super::{Agent, Error, Proxy};
-use crate::netns::{Bridge, Losses, LossyLine, Namespace, Port};
+use crate::netns::{self, Bridge, Losses, LossyLine, Namespace, Port};
 use crate::process::Log;
 use crate::time::until;
 use crate::witness::Responder;
@@ -23,6 +23,7 @@ use crate::witness::Responder;
 #[derive(Debug)]
 pub struct Host {
     address: Ipv4Addr,
+    networks: Vec<String>,
     consul: Unit,
     daemon: Unit,
     companion: Unit,
@@ -39,7 +40,7 @@ impl Host {
     pub(super) fn new(
         place: Place,
         port: Port,
-        address: Ipv4Addr,
+        (address, networks): (Ipv4Addr, Vec<String>),
         [consul, daemon, companion]: [Option<Program>; 3],
     ) -> Result<Self, Error> {
         let namespace = place.namespace();
@@ -53,6 +54,7 @@ impl Host {
         let place = Arc::new(place);
         Ok(Self {
             address,
+            networks,
             consul: Unit::new("consul", consul, &place),
             daemon: Unit::new("the daemon", daemon, &place),
             companion: Unit::new("the companion", companion, &place),
@@ -179,9 +181,8 @@ impl Host {
 
     /// Loses what is in memory: addresses and the runtime directory.
     pub(super) fn forget(&self) -> Result<(), Error> {
-        let (ours, address) = (self.namespace(), format!("{}/24", self.address));
-        ours.ip(&["address", "flush", "dev", "eth0"])?;
-        ours.ip(&["address", "add", &address, "dev", "eth0"])?;
+        self.namespace().ip(&["address", "flush", "dev", "eth0"])?;
+        netns::configure(self.namespace(), &self.networks)?;
         self.place.clear()
     }
 

@@ -29,9 +29,12 @@ impl Cluster {
             order.process.wait(LIMIT)?;
         }
         let log = Log::default();
-        let config = "--vip-manager-config={config}";
-        let arguments = words.iter().copied().chain([config]);
-        let daemon = self.host(host)?.daemon();
+        let group = self.probes[self.subject].group;
+        let host = self.host(host)?;
+        let config = &host.place().configurations()[group];
+        let config = format!("--vip-manager-config={}", config.display());
+        let arguments = words.iter().copied().chain([config.as_str()]);
+        let daemon = host.daemon();
         let process = daemon.run_aside(arguments, &log, ORDERS)?;
         self.orders.push(Order {
             words: words.join(" "),

@@ -8,44 +8,61 @@ use std::process::Command;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::Error;
+use super::group::GROUPS;
 use super::setup::failed;
+use super::{Error, Group};
 use crate::netns::{Namespace, before_exec};
 
 /// Where every host finds its own runtime directory.
 const RUNTIME_DIRECTORY: &str = "/run/vip-elector";
 
+/// How much it holds, and how much more for each group beyond the first, in KiB.
+const ROOM: (usize, usize) = (64, 16);
+
 /// What takes up the room in a full runtime directory.
 const BALLAST: &str = "ballast";
 
-/// A host's namespace and directory.
+/// A host's namespace, directory, and configurations of groups.
 #[derive(Debug)]
 pub(super) struct Place {
     namespace: Namespace,
     directory: PathBuf,
+    configurations: Vec<PathBuf>,
 }
 
 impl Place {
     /// Makes the directory with what every host has: `run`, a file system of its own that holds 64
-    /// KiB; `consul`; and `clock`, by how much its wall clock is off.
-    pub(super) fn new(namespace: Namespace, directory: PathBuf) -> Result<Self, Error> {
+    /// KiB, or more where there are many groups; `consul`; `clock`, by how much its wall clock is off; and
+    /// the configurations of the groups.
+    pub(super) fn new(
+        namespace: Namespace,
+        directory: PathBuf,
+        groups: &[Group],
+    ) -> Result<Self, Error> {
         let fail = |cause| failed("make a directory for", namespace.name(), cause);
-        for sub in [directory.join("run"), directory.join("consul")] {
+        for sub in ["run", "consul", GROUPS].map(|sub| directory.join(sub)) {
             fs::create_dir_all(sub).map_err(fail)?;
         }
         fs::create_dir_all(RUNTIME_DIRECTORY).map_err(fail)?;
+        let room = ROOM.0 + ROOM.1 * groups.len().saturating_sub(1);
         let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(
             Some("vip-lab"),
             &directory.join("run"),
             Some("tmpfs"),
             safe,
-            Some("mode=0755,size=64k"),
+            Some(format!("mode=0755,size={room}k").as_str()),
         )
         .map_err(|cause| fail(cause.into()))?;
+        let files = groups.iter().map(|group| directory.join(group.file()));
+        let configurations: Vec<PathBuf> = files.collect();
+        for (group, file) in groups.iter().zip(&configurations) {
+            fs::write(file, group.yaml(namespace.name())).map_err(fail)?;
+        }
         let place = Self {
             namespace,
             directory,
+            configurations,
         };
         place.step_clock(0)?;
         Ok(place)
@@ -57,6 +74,11 @@ impl Place {
 
     pub(super) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Returns the configurations of all groups.
+    pub(super) fn configurations(&self) -> &[PathBuf] {
+        &self.configurations
     }
 
     /// Returns a command that will run here.

@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use super::host::Host;
 use super::place::Place;
-use super::{Cluster, Error, health, pki};
+use super::{Asked, Cluster, Error, Group, group, health, pki};
 use crate::netns::{Namespace, Switch};
 use crate::parts;
 use crate::witness::{Addresses, Probe};
 
 /// The check that every host's Consul makes of its health endpoint.
-pub(super) const CHECK_ID: &str = "vip-http";
+pub const CHECK_ID: &str = "vip-http";
 
 /// Where agents listen, on 127.0.0.1.
-pub(super) const AGENT_PORT: u16 = 8500;
+pub(crate) const AGENT_PORT: u16 = 8500;
 /// Where the way to an agent that has trouble on it begins, on 127.0.0.1.
 pub(super) const PROXY_PORT: u16 = 8501;
 /// Where agents speak TLS, on 127.0.0.1, where [`Setup::tls`] says so.
@@ -26,12 +26,16 @@ const TLS_PORT: u16 = 8443;
 
 /// The virtual IP.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
+const CLIENT: u8 = 100;
+/// Stands for the path of a group's configuration.
+const CONFIG: &str = "{config}";
+/// To how many groups there is a client each, at most.
+const ASKED: usize = 10;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A program, its arguments and what it adds to its environment. In these, `{config}` stands for the
-/// path of the host's `vip-manager.yml`, `{directory}` for that of its directory and `{host}` for its
-/// name.
+/// A program, its arguments and what it adds to its environment. In these, `{directory}` stands for the
+/// path of the host's directory and `{host}` for its name; an argument with `{config}` is there once for
+/// each group, with the path of its configuration.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(super) path: PathBuf,
@@ -95,7 +99,18 @@ impl Program {
 
     pub(super) fn command(&self, place: &Place) -> Command {
         let mut command = place.command(&self.path);
-        command.args(self.arguments.iter().map(|text| fill_in(text, place)));
+        for argument in &self.arguments {
+            let argument = fill_in(argument, place);
+            if argument.contains(CONFIG) {
+                let configurations = place.configurations().iter();
+                command.args(
+                    configurations
+                        .map(|file| argument.replace(CONFIG, &file.display().to_string())),
+                );
+            } else {
+                command.arg(argument);
+            }
+        }
         let variables = self.environment.iter();
         command.envs(variables.map(|(name, value)| (name, fill_in(value, place))));
         command
@@ -104,8 +119,7 @@ impl Program {
 
 fn fill_in(text: &str, place: &Place) -> String {
     let directory = place.directory().display().to_string();
-    text.replace("{config}", &format!("{directory}/vip-manager.yml"))
-        .replace("{directory}", &directory)
+    text.replace("{directory}", &directory)
         .replace("{host}", place.namespace().name())
 }
 
@@ -121,7 +135,8 @@ pub struct Setup {
     companion: Option<Program>,
     supervised: Option<Duration>,
     consul: Value,
-    key: String,
+    groups: Vec<Group>,
+    networks: fn(u8) -> Vec<String>,
     files: Vec<(&'static str, String)>,
     rhythm: Duration,
     encrypts: bool,
@@ -131,14 +146,14 @@ pub struct Setup {
 impl Setup {
     /// Three hosts that run no daemon.
     pub fn new() -> Self {
-        let key = "service/demo/leader".to_owned();
         Self {
             hosts: 3,
             daemon: None,
             companion: None,
             supervised: None,
             consul: json!({}),
-            key,
+            groups: vec![Group::only(VIP, "service/demo/leader")],
+            networks: one_network,
             files: Vec::new(),
             rhythm: Probe::INTERVAL,
             encrypts: false,
@@ -149,6 +164,14 @@ impl Setup {
     /// Sets the number of hosts: `web1`, `web2` and so on, from 10.77.0.11 upwards.
     pub fn hosts(mut self, number: u8) -> Self {
         self.hosts = number;
+        self
+    }
+
+    /// Sets the number of groups, of both families in turn, instead of the one with [`VIP`]. A client asks
+    /// ten of them.
+    pub fn groups(mut self, number: u16) -> Self {
+        self.groups = (1..=number.max(1)).map(Group::numbered).collect();
+        self.networks = two_networks;
         self
     }
 
@@ -171,8 +194,8 @@ impl Setup {
     }
 
     /// Sets the trigger key.
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = key.into();
+    pub fn key(mut self, key: impl AsRef<str>) -> Self {
+        self.groups = vec![Group::only(VIP, key.as_ref())];
         self
     }
 
@@ -221,14 +244,21 @@ impl Setup {
         }
         let switch = Switch::new("switch")?;
         let client = Namespace::new("client")?;
-        switch.plug(&client, CLIENT)?;
+        switch.plug_with(&client, &(self.networks)(CLIENT))?;
         let hosts = (1..=self.hosts)
             .map(|number| self.host(number, &switch, directory.path(), &consul))
             .collect::<Result<Vec<_>, _>>()?;
         let namespaces: Vec<Namespace> =
             hosts.iter().map(|host| host.namespace().clone()).collect();
         let addresses = Addresses::watch(&namespaces)?;
-        let probe = Probe::start(&client, VIP, self.rhythm)?;
+        let probes = group::asked(self.groups.len(), ASKED)
+            .into_iter()
+            .map(|group| {
+                let address = self.groups[group].address();
+                let probe = Probe::start(&client, address, self.rhythm)?;
+                Ok(Asked { group, probe })
+            });
+        let probes = probes.collect::<Result<_, Error>>()?;
         for host in &hosts {
             host.consul().start()?;
         }
@@ -236,10 +266,10 @@ impl Setup {
             orders: Vec::new(),
             hosts,
             addresses,
-            probe,
+            probes,
             dead: Vec::new(),
-            vip: VIP,
-            key: self.key.clone(),
+            groups: self.groups.clone(),
+            subject: 0,
             elects: self.daemon.is_some() && self.locks,
             locks: self.locks,
             client,
@@ -285,35 +315,20 @@ impl Setup {
         let name = format!("web{number}");
         let address = address(number);
         let namespace = Namespace::new(&name)?;
-        let port = switch.plug(&namespace, address)?;
+        let networks = (self.networks)(10 + number);
+        let port = switch.plug_with(&namespace, &networks)?;
         let directory = directory.join(&name);
-        let place = Place::new(namespace, directory.clone())?;
-        let own = [
-            ("vip-manager.yml", self.vip_manager_yml(&name)),
-            (
-                "consul.json",
-                self.consul_json(&name, number, &directory).to_string(),
-            ),
-        ];
+        let place = Place::new(namespace, directory.clone(), &self.groups)?;
+        let consul_json = self.consul_json(&name, number, &directory).to_string();
         let others = self.files.iter();
         let others = others.map(|(file, content)| (*file, fill_in(content, &place)));
-        for (file, content) in own.into_iter().chain(others) {
+        for (file, content) in others.chain([("consul.json", consul_json)]) {
             std::fs::write(directory.join(file), content)
                 .map_err(|cause| failed("write a configuration for", &name, cause))?;
         }
         let consul = Program::new(consul).args(["agent", "-config-file={directory}/consul.json"]);
         let programs = [Some(consul), self.daemon.clone(), self.companion.clone()];
-        Host::new(place, port, address, programs)
-    }
-
-    /// Both programs read it: the daemon, and vip-manager from 1.0 on.
-    fn vip_manager_yml(&self, host: &str) -> String {
-        format!(
-            "ip: {VIP}\nnetmask: 24\ninterface: eth0\ntrigger-key: {}\ntrigger-value: {host}\n\
-             dcs-type: consul\ndcs-endpoints:\n  - http://127.0.0.1:8500\nmanager-type: basic\n\
-             interval: 1000\nretry-after: 250\nretry-num: 2\n",
-            self.key
-        )
+        Host::new(place, port, (address, networks), programs)
     }
 
     fn consul_json(&self, name: &str, number: u8, directory: &Path) -> Value {
@@ -362,6 +377,16 @@ impl Default for Setup {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Returns the addresses of the host with this last byte, each with the prefix's length.
+fn one_network(last: u8) -> Vec<String> {
+    vec![format!("10.77.0.{last}/24")]
+}
+
+/// The same, where there are many groups of both families.
+fn two_networks(last: u8) -> Vec<String> {
+    vec![format!("10.77.0.{last}/16"), format!("fd00:77::{last}/64")]
 }
 
 fn address(number: u8) -> Ipv4Addr {

@@ -101,9 +101,14 @@ impl Unit {
 
     /// Ends it with `signal`, for good, and waits for that.
     pub(super) fn stop(&self, signal: Signal, limit: Duration) -> Result<ExitStatus, Error> {
-        self.0.lock().wanted = false;
-        self.signal(signal)?;
+        self.begin_to_stop(signal)?;
         self.wait(limit)
+    }
+
+    /// Sends the signal that is to end it for good.
+    pub(super) fn begin_to_stop(&self, signal: Signal) -> Result<(), Error> {
+        self.0.lock().wanted = false;
+        self.signal(signal)
     }
 
     /// Waits for its end, and forgets the process.

@@ -46,7 +46,7 @@ impl View {
     ) -> io::Result<Self> {
         let seen = Arc::new(Mutex::new(Seen {
             screen,
-            vip: cluster.vip().into(),
+            vip: cluster.vip(),
             addresses: cluster.addresses().history().clone(),
             answers: cluster.probe().history().clone(),
             addresses_seen,

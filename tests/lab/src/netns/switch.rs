@@ -43,6 +43,12 @@ impl Switch {
 
     /// Plugs a host in: its `eth0` with `address`/24, and the port at the other end of the cable.
     pub fn plug(&self, host: &Namespace, address: Ipv4Addr) -> Result<Port, Error> {
+        self.plug_with(host, &[format!("{address}/24")])
+    }
+
+    /// Plugs a host in: its `eth0` with these addresses, each with its prefix's length, and the port at
+    /// the other end of the cable.
+    pub fn plug_with(&self, host: &Namespace, addresses: &[String]) -> Result<Port, Error> {
         let port = format!("to-{}", host.name());
         self.namespace.ip(&[
             "link",
@@ -56,7 +62,7 @@ impl Switch {
             "netns",
             host.name(),
         ])?;
-        host.ip(&["address", "add", &format!("{address}/24"), "dev", "eth0"])?;
+        configure(host, addresses)?;
         host.ip(&["link", "set", "eth0", "up"])?;
         let port = Port {
             switch: self.namespace.clone(),
@@ -66,6 +72,14 @@ impl Switch {
         port.up()?;
         Ok(port)
     }
+}
+
+/// Gives a host's `eth0` these addresses, usable at once.
+pub(crate) fn configure(host: &Namespace, addresses: &[String]) -> Result<(), Error> {
+    for address in addresses {
+        host.ip(&["address", "add", address, "dev", "eth0", "nodad"])?;
+    }
+    Ok(())
 }
 
 /// The switch's end of a host's cable.

@@ -1,13 +1,16 @@
 //! Applier: keeps what explains a failure, which would vanish with the sandbox.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use vip_lab::cluster::{Cluster, ORDERS};
+use vip_lab::cluster::{Cluster, Group, ORDERS};
 use vip_lab::time::since_start;
+use vip_lab::witness::AddressEvent;
 
-/// Copies every log to `target/chaos-SEED`, with the witnesses' record of the address; returns that
+/// Copies every log to `target/chaos-SEED`, with the witnesses' record of the addresses; returns that
 /// directory. All times are in seconds since the lab's start.
 pub(super) fn keep(cluster: &Cluster, seed: u64) -> io::Result<PathBuf> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
@@ -29,10 +32,18 @@ pub(super) fn keep(cluster: &Cluster, seed: u64) -> io::Result<PathBuf> {
 
 fn addresses(cluster: &Cluster) -> String {
     let mut lines = String::new();
+    let groups = cluster.groups().iter().map(Group::address);
+    let ours: BTreeSet<IpAddr> = groups.collect();
     cluster.addresses().history().read(|events| {
-        for event in events.iter().filter(|event| event.address == cluster.vip()) {
+        for event in events.iter().filter(|event| ours.contains(&event.address)) {
             let seconds = since_start(event.at).as_secs_f64();
-            let _ = writeln!(lines, "{seconds:9.3} {} {:?}", event.host, event.change);
+            let AddressEvent {
+                host,
+                address,
+                change,
+                ..
+            } = event;
+            let _ = writeln!(lines, "{seconds:9.3} {host} {address} {change:?}");
         }
     });
     lines

@@ -4,12 +4,12 @@
 //! itself puts the events of all hosts into one order. A late wake-up of this thread may make time
 //! stamps late, but never makes "removed here, added there" look like an overlap.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -49,9 +49,13 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Addresses {
     events: History<AddressEvent>,
+    present: Arc<Mutex<Present>>,
     lost: Arc<AtomicBool>,
     _worker: Worker,
 }
+
+/// Which hosts have which address now.
+type Present = BTreeMap<IpAddr, Vec<Arc<str>>>;
 
 /// A host by the number that the listening namespace has for it.
 struct Source {
@@ -66,7 +70,7 @@ impl Addresses {
         // Listening starts before the inventory, so nothing falls between the two.
         let socket = listen().map_err(|cause| Error::Socket("open", cause))?;
         let (events, lost) = (History::default(), Arc::new(AtomicBool::new(false)));
-        let mut present = BTreeSet::new();
+        let mut present = Present::new();
         for (host, source) in hosts.iter().zip(&sources) {
             for address in inventory(host)? {
                 record(
@@ -77,13 +81,16 @@ impl Addresses {
                 );
             }
         }
+        let present = Arc::new(Mutex::new(present));
         let worker = Worker::start("addresses", {
             let (events, lost) = (events.clone(), Arc::clone(&lost));
-            move |stop| listen_until(&stop, &socket, &sources, present, &events, &lost)
+            let present = Arc::clone(&present);
+            move |stop| listen_until(&stop, &socket, &sources, &present, &events, &lost)
         })
         .map_err(|cause| Error::Socket("start a thread for", cause))?;
         Ok(Self {
             events,
+            present,
             lost,
             _worker: worker,
         })
@@ -107,7 +114,15 @@ impl Addresses {
 
     /// Returns the hosts that have `address` now.
     pub fn holders(&self, address: IpAddr) -> Vec<Arc<str>> {
-        self.events.read(|events| holders(events, address))
+        lock(&self.present)
+            .get(&address)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Returns the hosts of every address that any host has now.
+    pub fn present(&self) -> BTreeMap<IpAddr, Vec<Arc<str>>> {
+        lock(&self.present).clone()
     }
 }
 
@@ -141,8 +156,11 @@ fn listen() -> io::Result<OwnedFd> {
         SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
         SockProtocol::NetlinkRoute,
     )?;
-    // Room for thousands of events while this thread does not get to run.
-    setsockopt(&socket, sockopt::RcvBuf, &(1 << 20))?;
+    // Room for thousands of events while this thread does not get to run; more than the machine's own
+    // limit is not for everybody.
+    if setsockopt(&socket, sockopt::RcvBufForce, &(1 << 24)).is_err() {
+        setsockopt(&socket, sockopt::RcvBuf, &(1 << 20))?;
+    }
     hear_all_namespaces(&socket)?;
     let groups = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
     bind(
@@ -172,7 +190,7 @@ fn listen_until(
     stop: &Stop,
     socket: &OwnedFd,
     sources: &[Source],
-    mut present: BTreeSet<(Arc<str>, IpAddr)>,
+    present: &Mutex<Present>,
     events: &History<AddressEvent>,
     lost: &AtomicBool,
 ) {
@@ -184,6 +202,7 @@ fn listen_until(
                     .iter()
                     .find(|source| Some(source.id) == heard.source);
                 let Some(source) = source else { continue };
+                let mut present = lock(present);
                 for change in heard.changes {
                     record(events, &mut present, &source.name, change);
                 }
@@ -232,15 +251,26 @@ fn receive(socket: &OwnedFd) -> nix::Result<Heard> {
 /// Records a change of state; a refreshed lifetime is none.
 fn record(
     events: &History<AddressEvent>,
-    present: &mut BTreeSet<(Arc<str>, IpAddr)>,
+    present: &mut Present,
     host: &Arc<str>,
     (change, address): (Change, IpAddr),
 ) {
-    let entry = (Arc::clone(host), address);
-    let news = match change {
-        Change::Appeared => present.insert(entry),
-        Change::Gone => present.remove(&entry),
+    let hosts = present.entry(address).or_default();
+    let known = hosts.iter().position(|known| known == host);
+    let news = match (change, known) {
+        (Change::Appeared, None) => {
+            hosts.push(Arc::clone(host));
+            true
+        }
+        (Change::Gone, Some(known)) => {
+            hosts.remove(known);
+            true
+        }
+        (Change::Appeared, Some(_)) | (Change::Gone, None) => false,
     };
+    if hosts.is_empty() {
+        present.remove(&address);
+    }
     if news {
         events.push(AddressEvent {
             at: Instant::now(),
@@ -249,6 +279,11 @@ fn record(
             change,
         });
     }
+}
+
+fn lock(present: &Mutex<Present>) -> MutexGuard<'_, Present> {
+    // Nothing panics between two changes that belong together.
+    present.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What `ip -j address` prints, as far as it matters.

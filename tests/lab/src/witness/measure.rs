@@ -51,6 +51,38 @@ pub fn tenures(events: &[AddressEvent], address: IpAddr) -> Vec<Span> {
     tenures
 }
 
+/// Returns the events of each address, in order.
+pub fn by_address(events: &[AddressEvent]) -> HashMap<IpAddr, Vec<AddressEvent>> {
+    let mut sorted: HashMap<IpAddr, Vec<AddressEvent>> = HashMap::new();
+    for event in events {
+        sorted.entry(event.address).or_default().push(event.clone());
+    }
+    sorted
+}
+
+/// How an address left a host for another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Move {
+    /// When the host no longer had it; nothing where it had it to the end.
+    pub off: Option<Instant>,
+    /// When the first other host had it.
+    pub on: Instant,
+}
+
+/// Returns how an address left `host` after `start`; nothing where no other host has had it since.
+pub fn moved(events: &[AddressEvent], host: &str, start: Instant) -> Option<Move> {
+    let since = |change| {
+        let new = events.iter().filter(move |event| event.at >= start);
+        new.filter(move |event| event.change == change)
+    };
+    let on = since(Change::Appeared).find(|event| *event.host != *host)?;
+    let off = since(Change::Gone).find(|event| *event.host == *host);
+    Some(Move {
+        off: off.map(|event| event.at),
+        on: on.at,
+    })
+}
+
 /// Returns for how long, within `window`, more than one living host had the address. A host is dead
 /// during its spans in `dead`.
 pub fn overlap(tenures: &[Span], dead: &[Span], window: Range<Instant>) -> Duration {
@@ -178,6 +210,35 @@ mod tests {
         ];
         assert_eq!(tenures(&events, VIP), expected);
         assert_eq!(tenures(&events, IpAddr::from([10, 77, 0, 1])), []);
+    }
+
+    #[test]
+    fn a_move_is_from_the_host_to_the_first_other_one() {
+        let clock = Clock(Instant::now());
+        let event = |at, host: &str, change| AddressEvent {
+            at: clock.at(at),
+            host: host.into(),
+            address: VIP,
+            change,
+        };
+        let events = [
+            event(1, "web2", Change::Appeared),
+            event(2, "web2", Change::Gone),
+            event(3, "web1", Change::Appeared),
+            event(10, "web1", Change::Gone),
+            event(12, "web3", Change::Appeared),
+            event(20, "web3", Change::Gone),
+            event(21, "web2", Change::Appeared),
+        ];
+        let found = moved(&events, "web1", clock.at(5));
+        let (off, on) = (Some(clock.at(10)), clock.at(12));
+        assert_eq!(found, Some(Move { off, on }));
+        let never = moved(&events, "web2", clock.at(21));
+        assert_eq!(never, None);
+        let other = IpAddr::from([10, 77, 0, 1]);
+        let sorted = by_address(&events);
+        assert_eq!(sorted[&VIP], events);
+        assert!(!sorted.contains_key(&other));
     }
 
     #[test]

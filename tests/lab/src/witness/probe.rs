@@ -3,7 +3,7 @@
 //! It is an ordinary host with an ordinary neighbour table: after a move it goes on sending to the
 //! old host's hardware address until somebody tells it better.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,9 +39,18 @@ impl Probe {
     pub const INTERVAL: Duration = Duration::from_millis(4);
 
     /// Starts asking `address` from `client`, every `interval`.
-    pub fn start(client: &Namespace, address: Ipv4Addr, interval: Duration) -> Result<Self, Error> {
+    pub fn start(
+        client: &Namespace,
+        address: impl Into<IpAddr>,
+        interval: Duration,
+    ) -> Result<Self, Error> {
+        let address = address.into();
+        let any: IpAddr = match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
         let socket = client
-            .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?
+            .enter(|| UdpSocket::bind((any, 0)))?
             .and_then(|socket| {
                 // Connected, so that only answers from that very address count.
                 socket.connect((address, responder::PORT))?;

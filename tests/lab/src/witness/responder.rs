@@ -1,11 +1,11 @@
 //! Driver: every host's answer to "who are you?".
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
 
@@ -25,11 +25,12 @@ pub struct Responder {
 impl Responder {
     /// Starts answering for a host.
     pub fn start(host: &Namespace) -> Result<Self, Error> {
+        // Hears IPv4 as well: such an address is mapped (RFC 4291, section 2.5.5.2).
         let socket = host
-            .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)))?
+            .enter(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORT)))?
             .and_then(|socket| {
                 socket.set_nonblocking(true)?;
-                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
                 Ok(socket)
             })
             .map_err(|cause| Error::Socket("open", cause))?;
@@ -50,26 +51,25 @@ fn answer_until(stop: &Stop, socket: &UdpSocket, name: &str) {
 
 fn answer(socket: &UdpSocket, name: &str) -> io::Result<()> {
     let mut question = [0; 64];
-    let mut control = nix::cmsg_space!(libc::in_pktinfo);
+    let mut control = nix::cmsg_space!(libc::in6_pktinfo);
     let mut parts = [IoSliceMut::new(&mut question)];
     let socket = socket.as_raw_fd();
     let received =
-        recvmsg::<SockaddrIn>(socket, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        recvmsg::<SockaddrIn6>(socket, &mut parts, Some(&mut control), MsgFlags::empty())?;
     let (length, client) = (received.bytes, received.address);
-    let Some(ControlMessageOwned::Ipv4PacketInfo(asked)) = received.cmsgs()?.next() else {
+    let Some(ControlMessageOwned::Ipv6PacketInfo(asked)) = received.cmsgs()?.next() else {
         return Ok(());
     };
     // The interface is left to routing; the source is the address that was asked.
-    let source = libc::in_pktinfo {
-        ipi_ifindex: 0,
-        ipi_spec_dst: asked.ipi_addr,
-        ipi_addr: libc::in_addr { s_addr: 0 },
+    let source = libc::in6_pktinfo {
+        ipi6_addr: asked.ipi6_addr,
+        ipi6_ifindex: 0,
     };
     let parts = [
         IoSlice::new(&question[..length]),
         IoSlice::new(name.as_bytes()),
     ];
-    let control = [ControlMessage::Ipv4PacketInfo(&source)];
+    let control = [ControlMessage::Ipv6PacketInfo(&source)];
     sendmsg(
         socket,
         &parts,

@@ -17,6 +17,16 @@ impl Cluster {
         host.daemon().stop(Signal::SIGTERM, STOP_LIMIT)
     }
 
+    /// Asks the daemon to stop, as [`stop_daemon`](Self::stop_daemon) does, and does not wait.
+    pub fn begin_to_stop_daemon(&mut self, host: &str) -> Result<(), Error> {
+        self.host(host)?.daemon().begin_to_stop(Signal::SIGTERM)
+    }
+
+    /// Waits for the end of a daemon that was asked to stop.
+    pub fn wait_for_daemon(&mut self, host: &str) -> Result<ExitStatus, Error> {
+        self.host(host)?.daemon().wait(STOP_LIMIT)
+    }
+
     /// Kills the daemon. No supervisor starts it again.
     pub fn kill_daemon(&mut self, host: &str) -> Result<(), Error> {
         let host = self.host(host)?;

@@ -1,9 +1,12 @@
 //! Applier: reads how many requests an agent has answered, from the agent's own counters.
 
-use vip_lab::cluster::{Agent, Error};
+use crate::cluster::{Agent, Error};
+
+/// Has an agent keep counters that only grow: a part of its configuration.
+pub const COUNTERS: &str = r#"{ "telemetry": { "prometheus_retention_time": "1h" } }"#;
 
 /// Returns how many requests there were since the agent started, without those that ask this.
-pub(super) fn so_far(agent: Agent) -> Result<f64, Error> {
+pub fn requests(agent: &Agent) -> Result<f64, Error> {
     agent
         .text("/v1/agent/metrics?format=prometheus")
         .map(|text| count(&text))

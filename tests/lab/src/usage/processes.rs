@@ -6,26 +6,30 @@ use std::path::Path;
 
 /// What all processes of some groups use together.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Usage {
+pub struct Usage {
     /// How many there are.
-    pub(super) processes: usize,
+    pub processes: usize,
     /// Resident memory, in KiB. What two of them share counts twice.
-    pub(super) resident_kib: u64,
+    pub resident_kib: u64,
+    /// The same, but of what they share with anybody only their part.
+    pub proportional_kib: u64,
     /// The largest resident memory so far, in KiB.
-    pub(super) peak_kib: u64,
+    pub peak_kib: u64,
     /// Threads.
-    pub(super) threads: u64,
+    pub threads: u64,
+    /// Open files.
+    pub files: usize,
     /// Processor time so far, in seconds.
-    pub(super) own_seconds: f64,
+    pub own_seconds: f64,
     /// Processor time of children that have ended, in seconds.
-    pub(super) children_seconds: f64,
+    pub children_seconds: f64,
 }
 
 /// Sums up the processes of `groups`.
 ///
 /// # Errors
 /// Where there is none: what should run does not.
-pub(super) fn usage(groups: &[u32]) -> io::Result<Usage> {
+pub fn usage(groups: &[u32]) -> io::Result<Usage> {
     let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?;
     let ticks = ticks.unwrap_or(100) as f64;
     let mut sum = Usage::default();
@@ -38,8 +42,12 @@ pub(super) fn usage(groups: &[u32]) -> io::Result<Usage> {
             let status = read(&path, "status").unwrap_or_default();
             sum.processes += 1;
             sum.resident_kib += kib(&status, "VmRSS");
+            // Of a process that gives up rights, only the machine's root may read this.
+            let maps = read(&path, "smaps_rollup").unwrap_or_default();
+            sum.proportional_kib += kib(&maps, "Pss");
             sum.peak_kib += kib(&status, "VmHWM");
             sum.threads += stat.threads;
+            sum.files += fs::read_dir(path.join("fd")).map_or(0, Iterator::count);
             sum.own_seconds += stat.own as f64 / ticks;
             sum.children_seconds += stat.children as f64 / ticks;
         }

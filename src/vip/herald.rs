@@ -1,0 +1,184 @@
+//! Applier: announces the addresses of all groups, through one packet socket and one after the other.
+//!
+//! An announcement is never a promise that was made earlier: when its turn comes, it says what is true then. An address
+//! that has gone meanwhile, or that may not be used yet, is not announced, and the Ethernet address is that of the moment.
+//!
+//! Its task is spawned with it and ends with it; aborted, it loses announcements that are repeated anyway.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tracing::warn;
+use vip_netlink::{Announcer, Error, Link, Netlink, NodeKind, ipv6_forwarding};
+
+use crate::driver::clock;
+use crate::logging::Chain;
+use crate::vip::pace::Pace;
+
+/// Announces addresses.
+pub struct Herald {
+    shared: Arc<Shared>,
+    // Dropping this ends the task.
+    _task: JoinSet<()>,
+}
+
+/// Who goes first where many want to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// The neighbours look for the address elsewhere.
+    News,
+    /// They have been told before.
+    Again,
+}
+
+struct Shared {
+    netlink: Arc<Netlink>,
+    announcer: Announcer,
+    queue: Mutex<Queue>,
+    filled: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    pace: Pace,
+    news: VecDeque<Wanted>,
+    again: VecDeque<Wanted>,
+}
+
+/// An interface by its number, and an address.
+type Wanted = (u32, IpAddr);
+
+impl Herald {
+    /// Opens the packet socket, and spawns the task on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permission`] without `CAP_NET_RAW`, [`Error::Refused`].
+    pub fn open(netlink: Arc<Netlink>) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            netlink,
+            announcer: Announcer::open()?,
+            queue: Mutex::default(),
+            filled: Notify::new(),
+        });
+        let mut task = JoinSet::new();
+        let running = Arc::clone(&shared);
+        task.spawn(async move { running.run().await });
+        Ok(Self {
+            shared,
+            _task: task,
+        })
+    }
+
+    /// Announces an address on an interface: at once if nobody waits, else in its turn.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Announcer::announce`], where it was announced at once. What fails later is logged.
+    pub async fn announce(
+        &self,
+        interface: u32,
+        address: IpAddr,
+        urgency: Urgency,
+    ) -> Result<(), Error> {
+        let wanted = (interface, address);
+        if self.shared.queue().admits(wanted, urgency) {
+            return self.shared.tell(wanted).await;
+        }
+        self.shared.filled.notify_one();
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// Says whether it may go now; if not, it is queued.
+    fn admits(&mut self, wanted: Wanted, urgency: Urgency) -> bool {
+        let now = clock::now();
+        let nobody_waits = self.news.is_empty() && self.again.is_empty();
+        if nobody_waits && self.pace.next(now) <= now {
+            self.pace.sent(now);
+            return true;
+        }
+        let line = match urgency {
+            Urgency::News => &mut self.news,
+            Urgency::Again => &mut self.again,
+        };
+        if !line.contains(&wanted) {
+            line.push_back(wanted);
+        }
+        false
+    }
+}
+
+impl Shared {
+    async fn run(&self) {
+        loop {
+            let now = clock::now();
+            let due = {
+                let queue = self.queue();
+                let waits = !queue.news.is_empty() || !queue.again.is_empty();
+                waits.then(|| queue.pace.next(now))
+            };
+            match due {
+                None => self.filled.notified().await,
+                Some(at) if at > now => tokio::time::sleep(at.since(now)).await,
+                Some(_) => self.tell_next().await,
+            }
+        }
+    }
+
+    async fn tell_next(&self) {
+        let next = {
+            let mut queue = self.queue();
+            queue.pace.sent(clock::now());
+            let news = queue.news.pop_front();
+            news.or_else(|| queue.again.pop_front())
+        };
+        let Some(wanted) = next else { return };
+        if let Err(error) = self.tell(wanted).await {
+            warn!(
+                address = %wanted.1,
+                error = %Chain(&error),
+                "announcing the address failed, trying again; others may look for it where it was until then: \
+                 grant CAP_NET_RAW, and see that the interface is up"
+            );
+        }
+    }
+
+    /// Says where an address is, if it is there.
+    async fn tell(&self, (interface, address): Wanted) -> Result<(), Error> {
+        let there = self.netlink.look(|tables| {
+            let usable = tables.at(interface, address).any(|one| !one.tentative);
+            tables.link_at(interface).filter(|_| usable).cloned()
+        });
+        let Some(link) = there.await? else {
+            return Ok(());
+        };
+        match self
+            .announcer
+            .announce(&link, address, node_kind(&link, address))
+        {
+            // Loopback, tunnels: nobody listens.
+            Err(Error::NotEthernet { .. }) => Ok(()),
+            told => told,
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn node_kind(link: &Link, address: IpAddr) -> NodeKind {
+    if address.is_ipv4() {
+        // An ARP does not say it.
+        return NodeKind::Host;
+    }
+    match ipv6_forwarding(&link.name) {
+        Some(true) => NodeKind::Router,
+        Some(false) | None => NodeKind::Host,
+    }
+}
