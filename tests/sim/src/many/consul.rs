@@ -57,36 +57,26 @@ pub(super) struct Watch {
     pub(super) seat: Seat,
     pub(super) group: usize,
     pub(super) op: OpId,
-    call: Call,
+    /// The last index seen.
+    pub(super) index: u64,
+    /// Of what stands below the key.
+    pub(super) below: bool,
 }
 
 impl Watch {
-    fn index(&self) -> u64 {
-        match self.call {
-            Call::Watch { index }
-            | Call::WatchThroughLeader { index }
-            | Call::WatchGroup { index } => index,
-            _ => u64::MAX,
-        }
-    }
-
-    fn is_group(&self) -> bool {
-        matches!(self.call, Call::WatchGroup { .. })
-    }
-
     fn news(&self, store: &Store) -> bool {
         let key = key(self.group);
-        let index = if self.is_group() {
+        let index = if self.below {
             store.index_below(&group::prefix(&key))
         } else {
             store.index_at(&key)
         };
-        index > self.index()
+        index > self.index
     }
 
     fn read(&self, store: &Store) -> Answer {
         let key = key(self.group);
-        if self.is_group() {
+        if self.below {
             let listing = store.list(&group::prefix(&key));
             Answer::Group(group::read(&key, &listing))
         } else {
@@ -191,18 +181,7 @@ impl World<'_> {
     }
 
     /// Sends a blocking read on its way.
-    pub(super) fn watch(&mut self, host: usize, seat: Seat, group: usize, op: OpId, call: Call) {
-        let Some(process) = &self.hosts[host].process else {
-            return;
-        };
-        let watch = Watch {
-            host,
-            process: process.number,
-            seat,
-            group,
-            op,
-            call,
-        };
+    pub(super) fn watch(&mut self, host: usize, watch: Watch) {
         if self.network.asks(host)
             && let Some(transit) = self.network.transit(&mut self.draw)
         {
@@ -315,11 +294,9 @@ impl World<'_> {
                 Ok(()) => all.extend(operations.unwrap_or_default()),
                 Err(kind) => {
                     // The successor's session: our own is not looked at.
-                    let theirs = matches!(part.call, Call::HandOver { .. });
-                    let kind = match kind {
-                        FailureKind::SessionGone if theirs => FailureKind::Changed,
-                        kind => kind,
-                    };
+                    let theirs = kind == FailureKind::SessionGone
+                        && matches!(part.call, Call::HandOver { .. });
+                    let kind = if theirs { FailureKind::Changed } else { kind };
                     part.result = Some(Err(failure(kind)));
                     refused = true;
                 }
@@ -391,7 +368,23 @@ impl World<'_> {
                 let session = self.store.session(id);
                 Ok(Answer::LockDelay(session.map(|session| session.lock_delay)))
             }
-            _ => Err(failure(FailureKind::Refused)),
+            Call::Depose(_)
+            | Call::Read
+            | Call::Watch { .. }
+            | Call::WatchThroughLeader { .. }
+            | Call::WatchGroup { .. }
+            | Call::MarkVacant
+            | Call::Acquire { .. }
+            | Call::Restore(_)
+            | Call::Release { .. }
+            | Call::HandOver { .. }
+            | Call::Register(_)
+            | Call::Unregister(_)
+            | Call::DropRequest { .. }
+            | Call::LetGo { .. }
+            | Call::RegisterService { .. }
+            | Call::Feed
+            | Call::DeregisterService => Err(failure(FailureKind::Refused)),
         }
     }
 

@@ -8,6 +8,7 @@ use vip_elector::election::machine::{Action, Event as Input};
 use vip_elector::election::status::Phase;
 use vip_elector::election::target::VipTarget;
 
+use super::consul::Watch;
 use super::event::Inner;
 use super::{Violation, World};
 use crate::trace::Who;
@@ -61,7 +62,7 @@ impl World<'_> {
             self.carry_out(host, group, actions);
         }
         while let Some(process) = &mut self.hosts[host].process
-            && let Some(errand) = process.sharing.next()
+            && let Some(errand) = process.sharing.next_errand()
         {
             self.send(host, errand);
         }
@@ -99,15 +100,21 @@ impl World<'_> {
             match action {
                 Action::Call { op, call, timeout } => {
                     let seat = member.seat;
-                    let is_watch = matches!(
-                        call,
-                        Call::Watch { .. }
-                            | Call::WatchThroughLeader { .. }
-                            | Call::WatchGroup { .. }
-                    );
-                    if is_watch {
+                    if let Call::Watch { index }
+                    | Call::WatchThroughLeader { index }
+                    | Call::WatchGroup { index } = call
+                    {
                         member.waits.insert(op, None);
-                        self.watch(host, seat, group, op, call);
+                        let watch = Watch {
+                            host,
+                            process: process.number,
+                            seat,
+                            group,
+                            op,
+                            index,
+                            below: matches!(call, Call::WatchGroup { .. }),
+                        };
+                        self.watch(host, watch);
                     } else {
                         let ticket = process.sharing.ask(local, seat, call, timeout);
                         process.tickets.insert(ticket, (seat, op));
