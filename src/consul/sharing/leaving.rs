@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Asked, Seat, Sharing, Ticket};
 use crate::election::call::{Answer, Call, Failure, FailureKind, SessionId};
+use crate::election::rules::Rule;
 use crate::election::time::Timestamp;
 
 /// How often the key may change between the read and the transaction before it is tried again later.
@@ -82,6 +83,13 @@ impl Sharing {
     ) {
         if let Some(leaving) = self.leavings.under_way(seat, &session) {
             leaving.asked = asked.or(leaving.asked);
+            return;
+        }
+        if !self.keeps(Rule::LeavingIsProven) {
+            self.has_left(seat, &session);
+            if let Some(asked) = asked {
+                self.answer(asked, Ok(Answer::Done));
+            }
             return;
         }
         // Whoever asks does not wait until it is tried again.
