@@ -13,13 +13,15 @@
 //! group does not care who else has the session. What does is the rule that a session which has sent a release never
 //! leads again: it is kept for each group by itself. A group that gives a session up has *left* it, and is
 //! never given it again ([`Rule::LeftSessionIsNotReturned`]); a release that takes effect late then finds the key with
-//! another session, and fails.
+//! another session, and fails. Nor is it given to a group that comes after one has ended that used it: it may be the
+//! same, which comes back.
 //!
 //! A group that leaves a session which others use cannot end it ([`Rule::OneGroupEndsNoOther`]). It must not
 //! leave its key locked either, because that session lives on. So it has left when it is *proven* that the key is not
 //! locked by it, that no entry of a candidate offers it, and that an acquire which is still under way finds another index
 //! ([`Rule::LeavingIsProven`]): by the answer to the release, or by a read and a transaction that checks what it showed
-//! ([`leaving`]). What it writes then says nothing of a clean ending, so that everybody waits it out.
+//! ([`leaving`]). What it writes then says nothing of a clean ending, so that everybody waits it out. A key that is seen
+//! with a session of this process which its group does not use is let go of in the same way.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod joint;
@@ -199,16 +201,14 @@ impl Sharing {
             {
                 self.answers.push((ticket, Ok(Answer::Done)));
             }
-            (Call::DestroySession(session), Some(_)) if self.pool.is_left_behind(seat, session) => {
+            (Call::DestroySession(session), Some(_)) if self.pool.has_left(seat, session) => {
                 self.answers.push((ticket, Ok(Answer::Done)));
             }
             (Call::DestroySession(session), Some(_)) => {
                 let session = session.clone();
                 if self.pool.ends_with(seat, &session) || !self.keeps(Rule::OneGroupEndsNoOther) {
                     self.joint.ask(ticket, seat, bond, call, timeout);
-                } else if self.pool.has_left_cleanly(seat, &session)
-                    || !self.keeps(Rule::LeavingIsProven)
-                {
+                } else if self.pool.has_left_cleanly(seat, &session) {
                     self.has_left(seat, &session);
                     self.answers.push((ticket, Ok(Answer::Done)));
                 } else {
@@ -250,7 +250,7 @@ impl Sharing {
             }
             (Call::SessionLockDelay(holder), _) => {
                 // A watch has shown who has the key.
-                self.leave_again(seat, holder.clone(), timeout);
+                self.leave_strange(seat, holder.clone(), timeout);
                 self.joint.ask(ticket, seat, bond, call, timeout);
             }
             (
@@ -404,13 +404,14 @@ impl Sharing {
                     self.old.insert(seat, (now, result.clone()));
                 }
                 if let Some(holder) = holder {
-                    self.leave_again(seat, holder, timeout);
+                    self.leave_strange(seat, holder, timeout);
                 }
             }
             (Call::Register(_), Err(failure)) if failure.kind == FailureKind::Held => {
                 let timeout = asked.timeout;
-                for session in self.pool.left_behind(seat) {
-                    self.leave_again(seat, session, timeout);
+                // Nobody but this host writes the entry: before, or very late, with a session that others keep alive.
+                if let Some(session) = self.pool.others(seat) {
+                    self.leave(seat, session, None, timeout);
                 }
             }
             (

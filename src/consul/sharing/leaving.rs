@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Asked, Seat, Sharing, Ticket};
 use crate::election::call::{Answer, Call, Failure, FailureKind, SessionId};
+use crate::election::rules::Rule;
 use crate::election::time::Timestamp;
 
 /// How often the key may change between the read and the transaction before it is tried again later.
@@ -84,6 +85,13 @@ impl Sharing {
             leaving.asked = asked.or(leaving.asked);
             return;
         }
+        if !self.keeps(Rule::LeavingIsProven) {
+            self.has_left(seat, &session);
+            if let Some(asked) = asked {
+                self.answer(asked, Ok(Answer::Done));
+            }
+            return;
+        }
         // Whoever asks does not wait until it is tried again.
         self.leavings.forget_later(seat, &session);
         let leaving = Leaving {
@@ -97,10 +105,11 @@ impl Sharing {
         self.step(leaving, Call::Read);
     }
 
-    /// Leaves a session once more that the group has left, where it turns up again: by an entry that could not be
-    /// deleted, or a request that was very late.
-    pub(super) fn leave_again(&mut self, seat: Seat, session: SessionId, timeout: Duration) {
-        if self.pool.is_left_behind(seat, &session) {
+    /// Takes in who holds the group's key. Where that is a session which others of this process keep alive, and the group
+    /// does not use, it is left: the group had it under another seat, or in the process before, or it was given to it by
+    /// a request that was very late.
+    pub(super) fn leave_strange(&mut self, seat: Seat, session: SessionId, timeout: Duration) {
+        if self.pool.is_others(seat, &session) {
             self.leave(seat, session, None, timeout);
         }
     }

@@ -135,18 +135,21 @@ impl Pool {
         }
     }
 
-    /// Whether this is a session that the group has left, and that lives on.
-    pub(super) fn is_left_behind(&self, seat: Seat, session: &SessionId) -> bool {
-        let others = |shared: &Shared| !shared.users.contains(&seat);
-        self.sessions.get(session).is_some_and(others)
-            && self.spent.contains(&(seat, session.clone()))
+    /// Whether the group has left this session, on which others go on.
+    pub(super) fn has_left(&self, seat: Seat, session: &SessionId) -> bool {
+        self.is_others(seat, session) && self.spent.contains(&(seat, session.clone()))
     }
 
-    /// Returns all of them.
-    pub(super) fn left_behind(&self, seat: Seat) -> Vec<SessionId> {
-        let spent = self.spent.iter().map(|(_, session)| session);
-        let behind = spent.filter(|session| self.is_left_behind(seat, session));
-        behind.cloned().collect()
+    /// Whether others of this process use this session, and the group does not.
+    pub(super) fn is_others(&self, seat: Seat, session: &SessionId) -> bool {
+        let others = |shared: &Shared| !shared.users.contains(&seat);
+        self.sessions.get(session).is_some_and(others)
+    }
+
+    /// Returns one of these, if there is any.
+    pub(super) fn others(&self, seat: Seat) -> Option<SessionId> {
+        let mut all = self.sessions.keys();
+        all.find(|session| self.is_others(seat, session)).cloned()
     }
 
     /// Returns what to say to a group that wants to renew a session, where that is known.

@@ -52,7 +52,7 @@ fn nor_is_it_when_it_comes_back_as_another() {
         bench.sharing.enter(C, ONE, &Before::Nothing);
         bench.by_request(C, create(), created("s2"));
         // The others go on with theirs.
-        assert!(!bench.sharing.pool.is_left_behind(B, &id("s1")));
+        assert!(!bench.sharing.pool.is_others(B, &id("s1")));
         bench.by_request(B, renew("s1"), Ok(Answer::Done));
     }
 }

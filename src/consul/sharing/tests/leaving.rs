@@ -248,6 +248,19 @@ fn a_session_that_turns_up_again_is_left_again() {
     assert_eq!(bench.sent(), []);
 }
 
+#[test]
+fn what_a_group_had_before_it_came_is_let_go_of_too() {
+    let held = || Some(key(Some("s1"), 8));
+    let mut bench = Bench::sharing(&[A], "s1");
+    bench.sharing.enter(B, ONE, &Before::Nothing);
+    // Its key is locked by what A keeps alive: its last process had both.
+    bench.by_request(B, Call::Read, shown(held()));
+    bench.lets_go(B, "s1", held());
+    // What is nobody's here ends by itself, or is another host's.
+    bench.by_request(B, Call::Read, shown(Some(key(Some("t1"), 9))));
+    assert_eq!(bench.sent(), []);
+}
+
 /// Handovers, ends and beginnings of groups without number.
 #[test]
 fn nothing_grows() {
