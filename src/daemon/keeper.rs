@@ -124,10 +124,10 @@ impl Keeper {
             }
             self.log_failure(&failure, pause);
             tokio::select! {
-                () = sleep(pause) => {}
-                _ = self.wanted.changed() => {}
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                // As something else, it begins as if it had never failed.
+                _ = self.wanted.changed() => pause = FIRST_PAUSE,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -184,10 +184,7 @@ impl Keeper {
         );
         tokio::select! {
             claim = self.common.claims.wait(&addresses) => Some(claim),
-            _ = self.wanted.changed() => {
-                self.wanted.mark_changed();
-                None
-            }
+            _ = self.wanted.changed() => None,
         }
     }
 
