@@ -97,11 +97,13 @@ fn lease_to_add(bencher: Bencher) {
     let link = Some(LinkSeen {
         up: true,
         mac: None,
+        moves: 0,
     });
     let seen = Observed {
         link,
         vips: Vec::new(),
         prefix: 32,
+        ..Observed::default()
     };
     bencher
         .with_inputs(|| {

@@ -113,6 +113,22 @@ pub struct Flags {
     #[arg(long, value_name = "MODE", help_heading = "Election")]
     pub kernel_lease: Option<String>,
 
+    /// on: the kernel looks for another holder of an IPv6 address before it may be used [default: off]
+    #[arg(long, value_name = "MODE", help_heading = "Address")]
+    pub ipv6_dad: Option<String>,
+
+    /// Whether this host uses an IPv6 address for its own connections: avoid or allow [default: avoid]
+    #[arg(long, value_name = "MODE", help_heading = "Address")]
+    pub vip_source: Option<String>,
+
+    /// How long a lost carrier is borne before another host gets its turn, up to 60s [default: 300ms]
+    #[arg(long, value_name = "DURATION", help_heading = "Address")]
+    pub carrier_delay: Option<String>,
+
+    /// How long others are asked for the address before it is added, up to 2s; 0s: not at all [default: 0s]
+    #[arg(long, value_name = "DURATION", help_heading = "Address")]
+    pub probe_before_takeover: Option<String>,
+
     /// Among candidates, the highest gets the lock next; -1000 to 1000 [default: 0]
     #[arg(
         long,

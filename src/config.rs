@@ -7,6 +7,7 @@
 mod access;
 mod address;
 pub mod change;
+mod conduct;
 mod credentials;
 mod describe;
 pub mod duration;
@@ -31,6 +32,7 @@ use std::{fmt, io};
 
 use tracing::Level;
 
+pub use self::conduct::Conduct;
 use self::describe::Lines;
 pub use self::hooks::Hooks;
 use self::levels::Levels;
@@ -59,6 +61,8 @@ pub struct Config {
     pub manage_vip: bool,
     /// Of no meaning without [`Config::manage_vip`].
     pub kernel_lease: KernelLease,
+    /// Of no meaning without [`Config::manage_vip`].
+    pub conduct: Conduct,
     /// What tells whether this host is fit to lead, beside Consul's checks.
     pub probe: Option<Probe>,
     /// The commands that are told how this host stands.
@@ -186,6 +190,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     };
 
     let process = Process::resolve(&levels, &mut findings, &mut lines);
+    let conduct = conduct::Asked::resolve(&levels, process.manages(), &mut findings, &mut lines);
     let peers = peers::resolve(&levels, &mut findings, &mut lines);
     let probe = probe::resolve(&levels, &mut findings, &mut lines);
     let hooks = hooks::resolve(&levels, &mut findings, &mut lines);
@@ -201,13 +206,22 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     let kernel_lease = process.kernel_lease.as_ref().map(|lease| lease.value);
     let check_mode = process.check_mode.as_ref().map(|mode| mode.value);
     let Findings { problems, warnings } = findings.without_repetitions();
-    let whole = (groups, access, check_mode, kernel_lease, hooks, process.log);
+    let whole = (
+        groups,
+        access,
+        check_mode,
+        kernel_lease,
+        conduct.conduct(),
+        hooks,
+        process.log,
+    );
     match whole {
         (
             Some(groups),
             Some(access),
             Some(check_mode),
             Some(kernel_lease),
+            Some(conduct),
             Some(hooks),
             Some(log),
         ) if problems.is_empty() => Ok(Config {
@@ -217,6 +231,7 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
             check_mode,
             manage_vip,
             kernel_lease,
+            conduct,
             probe,
             hooks,
             peers,

@@ -142,7 +142,9 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         directory: RuntimeDirectory::of(variable.as_deref()),
         client: client.clone(),
         hands: match config.manage_vip {
-            true => Some(Arc::new(Hands::open().map_err(Error::Netlink)?)),
+            true => Some(Arc::new(
+                Hands::open(config.conduct).map_err(Error::Netlink)?,
+            )),
             false => None,
         },
         clock: BootClock::open().map_err(setup("a timer"))?,

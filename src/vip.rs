@@ -2,11 +2,14 @@
 //! (applier).
 
 pub mod announce;
+pub mod carrier;
+pub mod conflict;
 pub mod hands;
 pub mod herald;
 mod journal;
 pub mod kernel;
 pub mod pace;
 pub mod reconcile;
+pub mod sentry;
 pub mod task;
 pub mod together;

@@ -1,9 +1,10 @@
-//! Announcements: whatever the address, the frames are what the standards say, byte for byte. They are
-//! the only frames there are: none is ever read.
+//! Frames: whatever the address, announcements are what the standards say, byte for byte, and are read as what they claim.
+//! What others send is any bytes.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vip_netlink::{Mac, NodeKind, wire};
+use vip_netlink::wire::Audience;
+use vip_netlink::{Claim, Mac, NodeKind, wire};
 
 const BROADCAST: [u8; 6] = [0xff; 6];
 const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
@@ -11,6 +12,7 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// Six bytes of an Ethernet address, 16 of an IP address, and one that says what the host is.
 pub(crate) fn take(input: &[u8]) {
+    hear(input);
     let mut bytes = [0; 23];
     for (to, from) in bytes.iter_mut().zip(input) {
         *to = *from;
@@ -21,6 +23,13 @@ pub(crate) fn take(input: &[u8]) {
     arp(mac, v4.into());
     for (kind, flags) in [(NodeKind::Host, 0x20), (NodeKind::Router, 0xa0)] {
         advertisement(mac, v6.into(), kind, flags);
+    }
+}
+
+/// Bytes from the network: who claims something is one that may be believed.
+fn hear(input: &[u8]) {
+    if let Some(claim) = Claim::read(input) {
+        assert!(!claim.address.is_unspecified(), "{claim:?}");
     }
 }
 
@@ -38,12 +47,22 @@ fn arp(mac: [u8; 6], vip: Ipv4Addr) {
         expected.extend(vip.octets());
         expected.resize(wire::ARP_FRAME, 0);
         assert_eq!(frame[..], expected[..]);
+        claims(frame, vip.into(), mac);
     }
+}
+
+fn claims(frame: &[u8], address: IpAddr, mac: [u8; 6]) {
+    let claim = Claim {
+        address,
+        mac: Mac(mac),
+    };
+    let is_one = !address.is_unspecified() && (address.is_ipv4() || !address.is_multicast());
+    assert_eq!(Claim::read(frame), is_one.then_some(claim));
 }
 
 /// RFC 4861, section 4.4.
 fn advertisement(mac: [u8; 6], vip: Ipv6Addr, kind: NodeKind, flags: u8) {
-    let frame = wire::unsolicited_na(Mac(mac), vip, kind).expect("it fits");
+    let frame = wire::unsolicited_na(Mac(mac), vip, kind, Audience::Nodes).expect("it fits");
     let mut expected = Vec::new();
     expected.extend(ALL_NODES_MAC);
     expected.extend(mac);
@@ -59,6 +78,7 @@ fn advertisement(mac: [u8; 6], vip: Ipv6Addr, kind: NodeKind, flags: u8) {
     expected.extend(mac);
     assert_eq!(frame[..], expected[..]);
     assert_eq!(sum(vip, &frame[54..]), 0xffff);
+    claims(&frame, vip.into(), mac);
 }
 
 /// The sum of RFC 1071 over pseudo-header and message.

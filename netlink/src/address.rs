@@ -16,6 +16,7 @@ pub struct Vip {
     address: IpAddr,
     prefix: u8,
     label: Option<Label>,
+    manner: Manner,
 }
 
 /// What the kernel calls an IPv4 address (`IFA_LABEL`), where that is not the interface's name.
@@ -42,6 +43,17 @@ impl Label {
     }
 }
 
+/// How an IPv6 address is added; IPv4 knows none of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Manner {
+    /// The kernel looks for another holder first, and until then the address cannot be used (duplicate address
+    /// detection, RFC 4862 section 5.4). Without it the address can be used at once.
+    pub detects: bool,
+    /// This host may use it for its own connections. Without it the address is deprecated, and any other comes before
+    /// it (RFC 6724 section 5, rule 3).
+    pub is_source: bool,
+}
+
 impl Vip {
     /// Pairs an address with a prefix length in bits; `None` if it is longer than the address.
     pub const fn new(address: IpAddr, prefix: u8) -> Option<Self> {
@@ -52,6 +64,7 @@ impl Vip {
                 address,
                 prefix,
                 label: None,
+                manner: Manner::NONE,
             })
         }
     }
@@ -62,6 +75,7 @@ impl Vip {
             address,
             prefix: address_bits(address),
             label: None,
+            manner: Manner::NONE,
         }
     }
 
@@ -78,6 +92,17 @@ impl Vip {
         }
     }
 
+    /// Returns the same, to be added in this manner.
+    #[must_use]
+    pub const fn in_manner(self, manner: Manner) -> Self {
+        Self { manner, ..self }
+    }
+
+    /// Returns how it is added.
+    pub const fn manner(&self) -> Manner {
+        self.manner
+    }
+
     /// Returns the address.
     pub const fn address(&self) -> IpAddr {
         self.address
@@ -87,6 +112,13 @@ impl Vip {
     pub const fn prefix(&self) -> u8 {
         self.prefix
     }
+}
+
+impl Manner {
+    const NONE: Self = Self {
+        detects: false,
+        is_source: false,
+    };
 }
 
 impl fmt::Display for Vip {

@@ -10,7 +10,7 @@ use nix::sys::socket::{
 
 use crate::error::{Error, Operation};
 use crate::link::{Link, Mac};
-use crate::wire::{self, NodeKind};
+use crate::wire::{self, Audience, NodeKind};
 
 /// Sends announcements, on every interface.
 ///
@@ -39,8 +39,8 @@ impl Announcer {
     /// Announces an address of either family on an interface; `kind` matters to IPv6 only.
     ///
     /// IPv4: one gratuitous ARP request and one reply, to everybody. IPv6: one unsolicited Neighbor Advertisement
-    /// to all nodes; the address must not be tentative. Never blocks. The second frame is sent even if the first
-    /// one was refused.
+    /// to all nodes and one to all routers; the address must not be tentative. Never blocks. The second frame is
+    /// sent even if the first one was refused.
     ///
     /// # Errors
     ///
@@ -48,14 +48,29 @@ impl Announcer {
     /// [`Error::NoInterface`], or [`Error::Refused`], for example when the device's queue is full: these may pass.
     pub fn announce(&self, link: &Link, address: IpAddr, kind: NodeKind) -> Result<(), Error> {
         let operation = || Operation::Announce(address, link.name.clone());
-        let (Some(mac), true) = (link.mac, link.arp) else {
-            return Err(Error::NotEthernet {
-                operation: operation(),
-            });
-        };
+        let mac = ethernet_address(link, operation)?;
         let sent = match address {
             IpAddr::V4(address) => self.gratuitous_arp(link.index, mac, address),
             IpAddr::V6(address) => self.unsolicited_na(link.index, mac, address, kind),
+        };
+        sent.map_err(|source| Error::refused(operation(), source))
+    }
+
+    /// Asks on an interface whether somebody has an address. [`crate::Listener`] hears the answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Announcer::announce`].
+    pub fn probe(&self, link: &Link, address: IpAddr) -> Result<(), Error> {
+        let operation = || Operation::Probe(address, link.name.clone());
+        let mac = ethernet_address(link, operation)?;
+        let sent = match address {
+            IpAddr::V4(address) => wire::arp_probe(mac, address)
+                .ok_or_else(too_small)
+                .and_then(|frame| self.send(link.index, &frame, libc::ETH_P_ARP)),
+            IpAddr::V6(address) => wire::solicitation(mac, address)
+                .ok_or_else(too_small)
+                .and_then(|frame| self.send(link.index, &frame, libc::ETH_P_IPV6)),
         };
         sent.map_err(|source| Error::refused(operation(), source))
     }
@@ -73,8 +88,11 @@ impl Announcer {
         address: Ipv6Addr,
         kind: NodeKind,
     ) -> io::Result<()> {
-        let frame = wire::unsolicited_na(mac, address, kind).ok_or_else(too_small)?;
-        self.send(index, &frame, libc::ETH_P_IPV6)
+        let [nodes, routers] = [Audience::Nodes, Audience::Routers].map(|audience| {
+            let frame = wire::unsolicited_na(mac, address, kind, audience);
+            self.send(index, &frame.ok_or_else(too_small)?, libc::ETH_P_IPV6)
+        });
+        nodes.and(routers)
     }
 
     fn send(&self, index: u32, frame: &[u8], protocol: i32) -> io::Result<()> {
@@ -85,12 +103,20 @@ impl Announcer {
     }
 }
 
+fn ethernet_address(link: &Link, operation: impl Fn() -> Operation) -> Result<Mac, Error> {
+    link.mac
+        .filter(|_| link.arp)
+        .ok_or_else(|| Error::NotEthernet {
+            operation: operation(),
+        })
+}
+
 /// Says through which interface a frame goes, and of which protocol (`ETH_P_*`) it is.
 #[expect(
     unsafe_code,
     reason = "nix has no safe constructor for a packet socket's address"
 )]
-fn link_address(index: u32, protocol: i32) -> io::Result<LinkAddr> {
+pub(crate) fn link_address(index: u32, protocol: i32) -> io::Result<LinkAddr> {
     let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let protocol = u16::try_from(protocol).map_err(invalid)?;
     let index = i32::try_from(index).map_err(invalid)?;

@@ -133,13 +133,19 @@ pub enum Operation {
     OpenAnnouncer,
     /// Announcing an address on an interface.
     Announce(IpAddr, String),
+    /// Asking on an interface whether somebody has an address.
+    Probe(IpAddr, String),
+    /// Opening or reading the socket of [`crate::Listener`].
+    OpenListener,
 }
 
 impl Operation {
     /// Returns the capability that it takes; looking takes none.
     fn capability(&self) -> Option<&'static str> {
         match self {
-            Self::OpenAnnouncer | Self::Announce(..) => Some("CAP_NET_RAW"),
+            Self::OpenAnnouncer | Self::OpenListener | Self::Announce(..) | Self::Probe(..) => {
+                Some("CAP_NET_RAW")
+            }
             Self::Add(..) | Self::Refresh(..) | Self::Remove(..) => Some("CAP_NET_ADMIN"),
             Self::Open | Self::Watch | Self::Look => None,
         }
@@ -153,6 +159,8 @@ impl Operation {
             | Self::Look
             | Self::Remove(..)
             | Self::OpenAnnouncer
+            | Self::OpenListener
+            | Self::Probe(..)
             | Self::Announce(..) => false,
         }
     }
@@ -168,6 +176,10 @@ impl fmt::Display for Operation {
             Self::Refresh(vip, interface) => write!(f, "refreshing {vip} on {interface}"),
             Self::Remove(vip, interface) => write!(f, "removing {vip} from {interface}"),
             Self::OpenAnnouncer => write!(f, "opening a packet socket for announcements"),
+            Self::OpenListener => write!(f, "hearing what others say of their addresses"),
+            Self::Probe(address, interface) => {
+                write!(f, "asking on {interface} whether somebody has {address}")
+            }
             Self::Announce(address, interface) => write!(f, "announcing {address} on {interface}"),
         }
     }

@@ -53,13 +53,15 @@ pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage
     match vip.address() {
         IpAddr::V4(_) => times.ifa_preferred = valid,
         IpAddr::V6(_) => {
+            let manner = vip.manner();
             // Preferred for no time: never chosen as the source of this host's own connections.
-            times.ifa_preferred = 0;
+            times.ifa_preferred = if manner.is_source { valid } else { 0 };
             // The lock says that nobody else has the address. Duplicate address detection would
             // keep it unusable for 1 to 2 s, and delete it if the last holder still answers.
-            message
-                .attributes
-                .push(AddressAttribute::Flags(AddressFlags::Nodad));
+            if !manner.detects {
+                let skips = AddressFlags::Nodad;
+                message.attributes.push(AddressAttribute::Flags(skips));
+            }
         }
     }
     message.attributes.push(AddressAttribute::CacheInfo(times));
@@ -95,7 +97,11 @@ pub(crate) fn word(message: &RouteNetlinkMessage) -> Option<Word> {
     } else if let RouteNetlinkMessage::NewAddress(message) = message {
         Some(Word::Address(place(message)?, address(message)?))
     } else if let RouteNetlinkMessage::DelAddress(message) = message {
-        place(message).map(Word::AddressGone)
+        let is_duplicate = flags(message).contains(AddressFlags::Dadfailed);
+        place(message).map(|place| Word::AddressGone {
+            place,
+            is_duplicate,
+        })
     } else {
         None
     }
@@ -133,7 +139,7 @@ fn place(message: &AddressMessage) -> Option<Place> {
 pub fn address(message: &AddressMessage) -> Option<Address> {
     let mut local = None;
     let mut other = None;
-    let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
+    let flags = flags(message);
     let mut valid = None;
     let mut protocol = None;
     for attribute in &message.attributes {
@@ -141,8 +147,6 @@ pub fn address(message: &AddressMessage) -> Option<Address> {
             local = Some(*ip);
         } else if let AddressAttribute::Address(ip) = attribute {
             other = Some(*ip);
-        } else if let AddressAttribute::Flags(all) = attribute {
-            flags = *all;
         } else if let AddressAttribute::CacheInfo(times) = attribute {
             valid =
                 (times.ifa_valid != FOREVER).then(|| Duration::from_secs(times.ifa_valid.into()));
@@ -159,6 +163,18 @@ pub fn address(message: &AddressMessage) -> Option<Address> {
         tentative: flags.contains(AddressFlags::Tentative),
         dad_failed: flags.contains(AddressFlags::Dadfailed),
     })
+}
+
+/// The attribute has room for all of them, the header for eight.
+fn flags(message: &AddressMessage) -> AddressFlags {
+    let all = message.attributes.iter().find_map(|attribute| {
+        if let AddressAttribute::Flags(all) = attribute {
+            Some(*all)
+        } else {
+            None
+        }
+    });
+    all.unwrap_or_else(|| AddressFlags::from_bits_retain(message.header.flags.bits().into()))
 }
 
 /// Reads an interface; `None` for one without a name, which the kernel does not have.
@@ -200,6 +216,7 @@ fn alternative_name(property: &Prop) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Manner;
 
     fn times(message: &AddressMessage) -> Option<(u32, u32)> {
         message.attributes.iter().find_map(|attribute| {
@@ -226,6 +243,23 @@ mod tests {
             let message = leased(3, vip, lifetime.unwrap());
             assert_eq!(times(&message), Some(expected), "{vip}");
             assert_eq!(message.attributes.contains(&nodad), skips, "{vip}");
+        }
+    }
+
+    #[test]
+    fn detection_and_use_as_a_source_are_had_where_they_are_wanted() {
+        let nodad = AddressAttribute::Flags(AddressFlags::Nodad);
+        let vip = Vip::host("2001:db8::9".parse().unwrap());
+        for (detects, is_source, expected) in [
+            (false, false, (0, 4)),
+            (true, false, (0, 4)),
+            (false, true, (4, 4)),
+            (true, true, (4, 4)),
+        ] {
+            let vip = vip.in_manner(Manner { detects, is_source });
+            let message = leased(3, vip, Lifetime::seconds(4).unwrap());
+            assert_eq!(times(&message), Some(expected), "{vip:?}");
+            assert_eq!(message.attributes.contains(&nodad), !detects, "{vip:?}");
         }
     }
 

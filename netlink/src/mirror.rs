@@ -270,7 +270,7 @@ impl State {
 
     fn hear(&mut self, word: Word) {
         let gone = |place: &Place| match &word {
-            Word::AddressGone(gone) => gone == place,
+            Word::AddressGone { place: gone, .. } => gone == place,
             Word::LinkGone(index) => *index == place.index,
             Word::Link { .. } | Word::Address(..) => false,
         };

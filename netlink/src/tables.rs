@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::address::{Address, Vip, address_bits};
-use crate::link::Link;
+use crate::link::{Link, Mac};
 
 /// What the kernel has, as far as it has said so.
 ///
@@ -17,6 +17,8 @@ pub struct Tables {
     addresses: BTreeMap<Place, Address>,
     /// [`Link::moves`] of those interfaces that have ever asked.
     moves: BTreeMap<u32, u32>,
+    /// How often an address was found to be another machine's, of those that ever were.
+    duplicates: BTreeMap<IpAddr, u32>,
 }
 
 impl Tables {
@@ -62,14 +64,26 @@ impl Tables {
         ours.filter_map(|(place, _)| self.links.get(&place.index))
     }
 
+    /// Returns how often the kernel has taken an address off since this connection was opened because another machine
+    /// has it (IPv6 duplicate address detection).
+    pub fn duplicates(&self, address: IpAddr) -> u32 {
+        self.duplicates.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Says whether an Ethernet address is one of this host's interfaces.
+    pub fn is_own(&self, mac: Mac) -> bool {
+        self.links.values().any(|link| link.mac == Some(mac))
+    }
+
     pub(crate) fn has(&self, place: &Place) -> bool {
         self.addresses.contains_key(place)
     }
 
-    /// Returns empty tables that remember how often each interface has asked to tell the neighbours.
+    /// Returns empty tables that remember what no listing says.
     pub(crate) fn emptied(&self) -> Self {
         Self {
             moves: self.moves.clone(),
+            duplicates: self.duplicates.clone(),
             ..Self::default()
         }
     }
@@ -110,7 +124,14 @@ impl Tables {
                 self.addresses.insert(place, address);
                 (!quiet).then_some(Touched::Address(place))
             }
-            Word::AddressGone(place) => {
+            Word::AddressGone {
+                place,
+                is_duplicate,
+            } => {
+                if is_duplicate {
+                    let duplicates = self.duplicates.entry(place.address).or_default();
+                    *duplicates = duplicates.wrapping_add(1);
+                }
                 self.addresses.remove(&place)?;
                 Some(Touched::Address(place))
             }
@@ -208,7 +229,11 @@ pub(crate) enum Word {
     },
     LinkGone(u32),
     Address(Place, Address),
-    AddressGone(Place),
+    AddressGone {
+        place: Place,
+        /// Because another machine has it.
+        is_duplicate: bool,
+    },
 }
 
 /// What a word has changed.
@@ -260,6 +285,13 @@ mod tests {
         tables.take(Word::Address(place, address))
     }
 
+    fn gone(place: Place) -> Word {
+        Word::AddressGone {
+            place,
+            is_duplicate: false,
+        }
+    }
+
     fn shown<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<String> {
         addresses
             .map(|one| format!("{}/{}", one.address, one.prefix))
@@ -305,7 +337,7 @@ mod tests {
         };
         assert!(tables.take(Word::Address(other, address)).is_some());
         assert_eq!(tables.at(3, place.address).count(), 2);
-        tables.take(Word::AddressGone(place));
+        tables.take(gone(place));
         assert!(!tables.has(&place) && tables.has(&other));
         assert_eq!(tables.at(3, place.address).count(), 1);
     }
@@ -338,8 +370,8 @@ mod tests {
             address.valid = Some(Duration::from_secs(1));
             tables.take(Word::Address(place, address.clone()));
         }
-        assert!(tables.take(Word::AddressGone(place)).is_some());
-        assert_eq!(tables.take(Word::AddressGone(place)), None);
+        assert!(tables.take(gone(place)).is_some());
+        assert_eq!(tables.take(gone(place)), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::duration::Go;
-use super::{Config, Group, Session, Vip};
+use super::{Conduct, Config, Group, Session, Vip};
 
 /// A setting that stays as it is until then, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl Config {
             check_mode,
             manage_vip,
             kernel_lease,
+            conduct,
             probe: _,
             hooks: _,
             peers,
@@ -52,6 +53,7 @@ impl Config {
         if *manage_vip && next.manage_vip {
             let (from, to) = (kernel_lease.name(), next.kernel_lease.name());
             changes.value("kernel-lease", ADDRESS, &Some(from), &Some(to));
+            changes.conduct(conduct, &next.conduct);
         }
         let (from, to) = (peers.is_some(), next.peers.is_some());
         changes.switch("peer-watch", OTHERS, from, to);
@@ -127,6 +129,30 @@ struct Changes {
 }
 
 impl Changes {
+    fn conduct(&mut self, from: &Conduct, to: &Conduct) {
+        let Conduct {
+            ipv6_dad,
+            is_source,
+            carrier_delay,
+            probe,
+        } = *from;
+        self.switch("ipv6-dad", ADDRESS, ipv6_dad, to.ipv6_dad);
+        let source = |is_source| Some(if is_source { "allow" } else { "avoid" });
+        self.value(
+            "vip-source",
+            ADDRESS,
+            &source(is_source),
+            &source(to.is_source),
+        );
+        self.time(
+            "carrier-delay",
+            ADDRESS,
+            Some(carrier_delay),
+            Some(to.carrier_delay),
+        );
+        self.time("probe-before-takeover", ADDRESS, probe, to.probe);
+    }
+
     fn switch(&mut self, setting: &'static str, why: &'static str, from: bool, to: bool) {
         let show = |is| Some(if is { "on" } else { "off" });
         self.value(setting, why, &show(from), &show(to));

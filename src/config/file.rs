@@ -54,6 +54,7 @@ const OWN_OPTIONS: &[&str] = &[
     ADDRESSES,
     "ca-file",
     "ca-path",
+    "carrier-delay",
     "check-id",
     "check-mode",
     "client-cert",
@@ -66,6 +67,7 @@ const OWN_OPTIONS: &[&str] = &[
     "health-url",
     "hook-timeout",
     "http-auth-file",
+    "ipv6-dad",
     "kernel-lease",
     "label",
     "listen",
@@ -85,10 +87,12 @@ const OWN_OPTIONS: &[&str] = &[
     "preempt",
     "preempt-delay",
     "priority",
+    "probe-before-takeover",
     "ssl-verify",
     "tls-server-name",
     "token-file",
     "ttl",
+    "vip-source",
 ];
 
 /// A file's settings under their present names.

@@ -26,6 +26,7 @@ use crate::runtime::session::SessionFile;
 use crate::status::snapshot::Snapshot;
 use crate::vip::hands::Hands;
 use crate::vip::kernel::LinkKernel;
+use crate::vip::sentry::Ward;
 use crate::vip::task;
 
 /// One group on this host.
@@ -76,10 +77,14 @@ impl Member {
             Some(hands) => {
                 let (orders, orders_seen) = watch::channel(params.first_order());
                 let (reports, reports_seen) = watch::channel(None);
+                let deeds = Arc::clone(&told.borrow().about.deeds);
+                let of = name.as_str().into();
+                let ward = Ward { group: of, deeds };
                 let kernels = group.vips.into_iter().map(|vip| {
                     let (address, hands) = (vip.address, Arc::clone(&hands));
                     let file = AddressFile::of(&directory, &name, address);
-                    (address, LinkKernel::new(vip, hands, file))
+                    let kernel = LinkKernel::new(vip, hands, file, ward.clone());
+                    (address, kernel)
                 });
                 let kernels = kernels.collect();
                 let ends = task::Link {

@@ -29,6 +29,8 @@ pub struct Deeds {
     pub announcements: AtomicU64,
     /// Steps that the kernel refused.
     pub failures: AtomicU64,
+    /// How often another machine has said that it has the address.
+    pub conflicts: AtomicU64,
 }
 
 /// What came of the hooks, which the task that runs them counts.

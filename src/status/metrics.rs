@@ -214,6 +214,15 @@ impl Page {
             let count = group.about.deeds.failures.load(Ordering::Relaxed);
             self.sample(format_args!("{name}_total"), &[of(group)], count);
         }
+        let name = "vip_elector_address_conflicts";
+        self.counter(
+            name,
+            "How often another machine said that it has the virtual IP.",
+        );
+        for group in &managed {
+            let count = group.about.deeds.conflicts.load(Ordering::Relaxed);
+            self.sample(format_args!("{name}_total"), &[of(group)], count);
+        }
         let name = "vip_elector_address_blocked";
         self.gauge(
             name,

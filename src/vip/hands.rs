@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use vip_netlink::{Error, Netlink};
 
+use crate::config::Conduct;
 use crate::vip::herald::Herald;
+use crate::vip::sentry::Sentry;
 
-/// One connection to the kernel, and one packet socket, however many addresses there are.
+/// One connection to the kernel, and a few packet sockets, however many addresses there are.
 pub struct Hands {
     /// Links and addresses.
     pub netlink: Arc<Netlink>,
     /// Announcements.
-    pub herald: Herald,
+    pub herald: Arc<Herald>,
+    /// Conflicts.
+    pub sentry: Sentry,
+    /// How the addresses behave.
+    pub conduct: Conduct,
 }
 
 impl Hands {
@@ -20,9 +26,15 @@ impl Hands {
     /// # Errors
     ///
     /// [`Error::Permission`] without `CAP_NET_RAW`, [`Error::Refused`].
-    pub fn open() -> Result<Self, Error> {
+    pub fn open(conduct: Conduct) -> Result<Self, Error> {
         let netlink = Arc::new(Netlink::open()?);
-        let herald = Herald::open(Arc::clone(&netlink))?;
-        Ok(Self { netlink, herald })
+        let herald = Arc::new(Herald::open(Arc::clone(&netlink))?);
+        let sentry = Sentry::start(Arc::clone(&netlink), Arc::clone(&herald));
+        Ok(Self {
+            netlink,
+            herald,
+            sentry,
+            conduct,
+        })
     }
 }

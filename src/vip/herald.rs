@@ -8,11 +8,14 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::warn;
-use vip_netlink::{Announcer, Error, Link, Netlink, NodeKind, ipv6_forwarding};
+use vip_netlink::{
+    Announcer, Error, Interest, Link, Listener, Mac, Netlink, NodeKind, ipv6_forwarding,
+};
 
 use crate::driver::clock;
 use crate::logging::Chain;
@@ -90,6 +93,38 @@ impl Herald {
         }
         self.shared.filled.notify_one();
         Ok(())
+    }
+
+    /// Asks on an interface whether somebody else has an address, for `within`, and returns who has.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Listener::open`] and of [`Announcer::probe`]: then nobody was asked.
+    pub async fn ask(
+        &self,
+        link: &Link,
+        address: IpAddr,
+        within: Duration,
+    ) -> Result<Option<Mac>, Error> {
+        // First, so that it hears the fastest answer.
+        let listener = Listener::open(Interest::Of(address))?;
+        self.shared.announcer.probe(link, address)?;
+        let answer = async {
+            loop {
+                let (interface, claim) = listener.next().await?;
+                if interface != link.index || claim.address != address {
+                    continue;
+                }
+                let is_own = self.shared.netlink.look(|tables| tables.is_own(claim.mac));
+                if !is_own.await? {
+                    return Ok(claim.mac);
+                }
+            }
+        };
+        match tokio::time::timeout(within, answer).await {
+            Ok(answered) => answered.map(Some),
+            Err(_) => Ok(None),
+        }
     }
 }
 

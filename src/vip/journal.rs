@@ -88,6 +88,16 @@ impl Journal {
             (Step::Refresh { .. } | Step::Announce, None) => {
                 debug!(group, %address, ?step, "address kept up");
             }
+            (Step::Ask, None) => debug!(group, %address, "nobody else answers for the address"),
+            (Step::Ask, Some(error)) => {
+                warn!(
+                    group,
+                    %address,
+                    error,
+                    "somebody else answers for the address, leaving it to others for 5 s; find the one with this MAC, \
+                     and take the address off there"
+                );
+            }
             (Step::Add { .. }, Some(error)) => {
                 warn!(
                     group,

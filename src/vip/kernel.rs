@@ -1,17 +1,21 @@
 //! Applier: one virtual IP on one interface, through `vip-netlink`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
-use vip_netlink::{Address, Changes, Label, Lifetime, Link, Tables, prefix_for};
+use vip_netlink::{Address, Changes, Label, Lifetime, Link, Manner, Tables, prefix_for};
 
 use crate::config;
+use crate::driver::clock;
 use crate::election::lease::KernelLifetime;
 use crate::logging::Chain;
 use crate::runtime::address::{AddressFile, AddressRecord};
+use crate::vip::carrier::Carrier;
 use crate::vip::hands::Hands;
 use crate::vip::herald::Urgency;
-use crate::vip::reconcile::{LinkSeen, Observed, Step, VipSeen};
+use crate::vip::reconcile::{LinkSeen, Observed, Step, VipSeen, VipState};
+use crate::vip::sentry::Ward;
 use crate::vip::task::Kernel;
 
 /// The address, the interface by its name, and what is known of them.
@@ -31,16 +35,21 @@ pub struct LinkKernel {
     looked: bool,
     /// Whether the neighbours look for the address elsewhere.
     urgency: Urgency,
+    carrier: Carrier,
+    ward: Ward,
+    /// The interface on which conflicts are listened for.
+    guarded: Option<u32>,
 }
 
 impl LinkKernel {
     /// Watches the interface and the address; touches nothing.
-    pub fn new(vip: config::Vip, hands: Arc<Hands>, record: AddressFile) -> Self {
+    pub fn new(vip: config::Vip, hands: Arc<Hands>, record: AddressFile, ward: Ward) -> Self {
         let marks = marks_addresses();
         let added = !marks
             && AddressRecord::now(&vip.interface, vip.address)
                 .is_ok_and(|own| record.read().is_some_and(|record| record == own));
         let changes = hands.netlink.changes(&vip.interface, vip.address);
+        let carrier = Carrier::new(hands.conduct.carrier_delay);
         let kernel = Self {
             vip,
             hands,
@@ -52,6 +61,9 @@ impl LinkKernel {
             placed: None,
             looked: !marks,
             urgency: Urgency::News,
+            carrier,
+            ward,
+            guarded: None,
         };
         if !marks {
             kernel.remember();
@@ -94,6 +106,11 @@ impl LinkKernel {
             let vips = tables.at(index, address).map(|vip| VipSeen {
                 prefix: vip.prefix,
                 ours: self.is_ours(vip),
+                state: match (vip.dad_failed, vip.tentative) {
+                    (true, _) => VipState::Duplicate,
+                    (false, true) => VipState::Tentative,
+                    (false, false) => VipState::Usable,
+                },
             });
             vips.collect::<Vec<_>>()
         };
@@ -105,10 +122,11 @@ impl LinkKernel {
                 return Sight {
                     placed,
                     link: tables.link_at(index).cloned(),
+                    has_carrier: false,
                     observed: Observed {
-                        link: None,
                         vips,
                         prefix: self.vip.prefix,
+                        ..Observed::default()
                     },
                 };
             }
@@ -117,15 +135,20 @@ impl LinkKernel {
             None => Observed::default(),
             Some(link) => Observed {
                 link: Some(LinkSeen {
-                    up: link.up && link.carrier,
+                    up: link.up,
                     mac: link.mac.map(|mac| mac.0),
+                    moves: link.moves,
                 }),
                 vips: seen_at(link.index),
                 prefix: prefix_for(address, self.vip.prefix, tables.networks(link.index)),
+                asks: self.hands.conduct.probe.is_some(),
+                detects: address.is_ipv6() && self.hands.conduct.ipv6_dad,
+                duplicates: tables.duplicates(address),
             },
         };
         Sight {
             placed,
+            has_carrier: named.is_some_and(|link| link.carrier),
             link: named.cloned(),
             observed,
         }
@@ -137,6 +160,7 @@ struct Sight {
     placed: Option<u32>,
     /// The interface to act on.
     link: Option<Link>,
+    has_carrier: bool,
     observed: Observed,
 }
 
@@ -146,8 +170,15 @@ impl Kernel for LinkKernel {
         let Sight {
             placed,
             link,
-            observed,
+            has_carrier,
+            mut observed,
         } = sight.map_err(describe)?;
+        // Without the address there is nothing to lose by another host's having it.
+        let bears = self.carrier.seen(clock::now(), has_carrier) && observed.is_held();
+        if let Some(link) = &mut observed.link {
+            link.up &= has_carrier || bears;
+            link.moves = link.moves.wrapping_add(self.carrier.returns());
+        }
         if self.link != link {
             self.urgency = Urgency::News;
         }
@@ -164,15 +195,46 @@ impl Kernel for LinkKernel {
             self.added = true;
             self.urgency = Urgency::News;
         }
-        let Some(link) = &self.link else {
+        let Some(link) = self.link.clone() else {
             return Err(format!(
                 "the interface {} does not exist",
                 self.vip.interface
             ));
         };
+        let done = self.carry_out(step, &link).await;
+        match (step, &done) {
+            (Step::Add { .. } | Step::Refresh { .. }, Ok(())) => self.guard(link.index),
+            (Step::Remove { .. }, Ok(())) => self.leave(),
+            (Step::Announce | Step::Ask, Ok(())) | (_, Err(_)) => {}
+        }
+        done
+    }
+
+    async fn changed(&mut self) {
+        let now = clock::now();
+        let borne = match self.carrier.deadline(now) {
+            Some(deadline) => deadline.since(now),
+            None => Duration::MAX,
+        };
+        match tokio::time::timeout(borne, self.changes.next()).await {
+            Ok(Ok(())) | Err(_) => {}
+            // The connection is gone: looking will say so.
+            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+impl LinkKernel {
+    async fn carry_out(&mut self, step: Step, link: &Link) -> Result<(), String> {
+        let conduct = self.hands.conduct;
+        let manner = Manner {
+            detects: conduct.ipv6_dad,
+            is_source: conduct.is_source,
+        };
         let vip = |prefix| {
             vip_netlink::Vip::new(self.vip.address, prefix)
                 .map(|vip| vip.labelled(self.vip.label.as_deref().and_then(Label::new)))
+                .map(|vip| vip.in_manner(manner))
                 .ok_or_else(|| format!("{} has no prefix length {prefix}", self.vip.address))
         };
         let lease = |lifetime| match lifetime {
@@ -209,14 +271,51 @@ impl Kernel for LinkKernel {
                     .announce(link.index, self.vip.address, urgency);
                 told.await.map_err(describe)
             }
+            Step::Ask => self.ask(link, conduct.probe.unwrap_or_default()).await,
         }
     }
 
-    async fn changed(&mut self) {
-        if self.changes.next().await.is_err() {
-            // The connection is gone: looking will say so.
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    /// Fails only where somebody answers: who cannot be asked does not keep the address from this host.
+    async fn ask(&self, link: &Link, within: Duration) -> Result<(), String> {
+        let address = self.vip.address;
+        match self.hands.herald.ask(link, address, within).await {
+            Ok(None) => Ok(()),
+            Ok(Some(mac)) => Err(format!(
+                "another machine ({mac}) answers for {address} on {}; find it, and take the address off there",
+                link.name
+            )),
+            Err(error) => {
+                warn!(
+                    %address,
+                    error = %Chain(&error),
+                    "cannot ask whether another machine has the address, going on without; see that the interface is \
+                     an Ethernet one, and that this process may open packet sockets"
+                );
+                Ok(())
+            }
         }
+    }
+
+    fn guard(&mut self, interface: u32) {
+        if self.guarded == Some(interface) {
+            return;
+        }
+        self.leave();
+        let sentry = &self.hands.sentry;
+        sentry.guard(interface, self.vip.address, self.ward.clone());
+        self.guarded = Some(interface);
+    }
+
+    fn leave(&mut self) {
+        if let Some(interface) = self.guarded.take() {
+            self.hands.sentry.leave(interface, self.vip.address);
+        }
+    }
+}
+
+impl Drop for LinkKernel {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -9,7 +9,8 @@
 //! A takeover waits for nothing that it need not: an add goes by the last look, however old, and so does the
 //! removal of an address whose lifetime is not over. The kernel refuses an exclusive add of what is there with
 //! this prefix length; what somebody has put there with another one is as if it had come a moment later. All
-//! else needs a look, or the kernel's acknowledgement of a step, since the last wait. That the address is
+//! else needs a look, or the kernel's acknowledgement of a step, since the last wait; to ask the neighbours is a
+//! wait. That the address is
 //! *off* is never reported without a look that follows its removal.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -37,6 +38,13 @@ const ADD_TRIES: u32 = 3;
 /// How long such a host is said to be unable.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long it counts that nobody else has said that he has the address.
+const ASKED_LASTS: Duration = Duration::from_secs(1);
+
+/// Why the host is then said to be unable.
+const DUPLICATE: &str = "another machine has the address (IPv6 duplicate address detection found it); find it with \
+    `ip -6 neighbour` or `ndisc6` on another host, and take the address off there";
+
 /// The interface and the address on it, as the kernel shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -46,6 +54,12 @@ pub struct Observed {
     pub vips: Vec<VipSeen>,
     /// The prefix length to add the address with, now.
     pub prefix: u8,
+    /// Whether the others are asked for the address before it is added.
+    pub asks: bool,
+    /// Whether the kernel asks them before it lets the address be used.
+    pub detects: bool,
+    /// How often the kernel has found that another machine has the address.
+    pub duplicates: u32,
 }
 
 impl Observed {
@@ -57,9 +71,14 @@ impl Observed {
     /// Returns what is to be seen after a step that the kernel has acknowledged, where that is good enough.
     fn after(mut self, step: Step) -> Option<Self> {
         match step {
-            Step::Add { prefix, .. } => self.vips.push(VipSeen { prefix, ours: true }),
+            Step::Add { prefix, .. } if !self.detects => self.vips.push(VipSeen {
+                prefix,
+                ours: true,
+                state: VipState::Usable,
+            }),
             Step::Refresh { .. } | Step::Announce => {}
-            Step::Remove { .. } => return None,
+            // To ask takes time, in which anything may happen.
+            Step::Add { .. } | Step::Remove { .. } | Step::Ask => return None,
         }
         Some(self)
     }
@@ -68,10 +87,12 @@ impl Observed {
 /// The interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSeen {
-    /// Whether it is up and has a carrier.
+    /// Whether it is up and has a carrier, or has lost that only just now.
     pub up: bool,
     /// Its hardware address, which announcements carry.
     pub mac: Option<[u8; 6]>,
+    /// How often the way to it has changed: another port of a bond, a carrier that came back.
+    pub moves: u32,
 }
 
 /// The virtual IP on the interface.
@@ -81,6 +102,19 @@ pub struct VipSeen {
     pub prefix: u8,
     /// Whether we put it there.
     pub ours: bool,
+    /// Whether it can be used.
+    pub state: VipState,
+}
+
+/// Whether an address can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VipState {
+    /// It can.
+    Usable,
+    /// Not yet: the kernel looks whether another machine has it.
+    Tentative,
+    /// Another machine has it.
+    Duplicate,
 }
 
 /// One thing to do.
@@ -107,6 +141,8 @@ pub enum Step {
     },
     /// Tell the neighbours where the address is.
     Announce,
+    /// Ask the neighbours whether one of them has the address. It fails where one has.
+    Ask,
 }
 
 /// What the task does next.
@@ -136,7 +172,12 @@ pub struct Reconciler {
     /// What the kernel was last given.
     lent: Option<Lent>,
     announce: Option<Schedule>,
-    mac: Option<[u8; 6]>,
+    /// What the neighbours were told: where, and after how many moves.
+    told: Option<([u8; 6], u32)>,
+    /// When the others were asked in vain.
+    asked: Option<Timestamp>,
+    duplicates: Option<u32>,
+    is_duplicate: bool,
     not_before: Timestamp,
     failed_adds: u32,
     refused: Option<(String, Timestamp)>,
@@ -160,7 +201,10 @@ impl Reconciler {
             fresh: false,
             lent: None,
             announce: None,
-            mac: None,
+            told: None,
+            asked: None,
+            duplicates: None,
+            is_duplicate: false,
             not_before: Timestamp::ZERO,
             failed_adds: 0,
             refused: None,
@@ -184,7 +228,7 @@ impl Reconciler {
                 report: self.report(now, order, &seen),
                 wake_at: self.wake_at(now, order, &seen),
             },
-            (false, Some(step @ Step::Add { .. })) => Next::Do(step),
+            (false, Some(step @ (Step::Add { .. } | Step::Ask))) => Next::Do(step),
             (false, Some(step @ Step::Remove { .. })) if lasts => Next::Do(step),
             (false, _) => Next::Look,
         }
@@ -201,6 +245,11 @@ impl Reconciler {
 
     /// Takes in what the kernel shows.
     pub fn looked(&mut self, seen: Observed) {
+        let before = self.duplicates.replace(seen.duplicates);
+        let taken_off =
+            self.lent.is_some() && before.is_some_and(|before| before != seen.duplicates);
+        let marked = |vip: &VipSeen| vip.ours && vip.state == VipState::Duplicate;
+        self.is_duplicate |= taken_off || seen.vips.iter().any(marked);
         self.seen = Some(seen);
         self.fresh = true;
     }
@@ -209,6 +258,9 @@ impl Reconciler {
     fn plan(&mut self, now: Timestamp, order: &VipOrder, seen: &Observed) -> Option<Step> {
         if order.target == VipTarget::Kept {
             return None;
+        }
+        if std::mem::take(&mut self.is_duplicate) {
+            self.refused = Some((DUPLICATE.to_owned(), now + REFUSED_PAUSE));
         }
         let ours = seen.vips.iter().find(|vip| vip.ours);
         let held = match &order.target {
@@ -227,6 +279,9 @@ impl Reconciler {
                 return None;
             }
             let lifetime = lease.kernel_lifetime(now).filter(|_| self.may_act(now))?;
+            if seen.asks && self.lent.is_none() && !self.has_asked(now) {
+                return Some(Step::Ask);
+            }
             return Some(Step::Add {
                 prefix: seen.prefix,
                 lifetime,
@@ -239,6 +294,9 @@ impl Reconciler {
             && self.prolongs(now, lease, lifetime)
         {
             return Some(Step::Refresh { prefix, lifetime });
+        }
+        if vip.state != VipState::Usable {
+            return None;
         }
         self.announce_if_due(now, seen)
     }
@@ -273,7 +331,10 @@ impl Reconciler {
                     self.announce = Some(Schedule::start(self.address, now));
                 }
                 self.failed_adds = 0;
+                self.asked = None;
             }
+            (Step::Ask, Ok(())) => self.asked = Some(now),
+            (Step::Ask, Err(message)) => self.refused = Some((message, now + REFUSED_PAUSE)),
             (Step::Remove { .. }, Ok(())) => self.not_before = now,
             (Step::Add { .. }, Err(message)) => {
                 self.failed_adds += 1;
@@ -351,9 +412,9 @@ impl Reconciler {
     }
 
     fn announce_if_due(&mut self, now: Timestamp, seen: &Observed) -> Option<Step> {
-        let mac = seen.link.and_then(|link| link.mac);
-        if self.mac != mac {
-            self.mac = mac;
+        let way = seen.link.and_then(|link| Some((link.mac?, link.moves)));
+        if self.told != way {
+            self.told = way;
             self.announce = Some(Schedule::start(self.address, now));
         }
         self.announce
@@ -376,6 +437,10 @@ impl Reconciler {
         }
         let (message, until) = self.refused.as_ref()?;
         (now < *until).then(|| Blocker::Refused(message.clone()))
+    }
+
+    fn has_asked(&self, now: Timestamp) -> bool {
+        self.asked.is_some_and(|at| now.since(at) < ASKED_LASTS)
     }
 
     fn may_act(&self, now: Timestamp) -> bool {

@@ -233,6 +233,6 @@ fn count(deeds: &Deeds, step: Step, result: &Result<(), String>) {
     match (step, result) {
         (_, Err(_)) => deeds.failures.fetch_add(1, Ordering::Relaxed),
         (Step::Announce, Ok(())) => deeds.announcements.fetch_add(1, Ordering::Relaxed),
-        (Step::Add { .. } | Step::Refresh { .. } | Step::Remove { .. }, Ok(())) => 0,
+        (Step::Add { .. } | Step::Refresh { .. } | Step::Remove { .. } | Step::Ask, Ok(())) => 0,
     };
 }

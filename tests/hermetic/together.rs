@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use vip_elector::driver::clock::Clock;
 use vip_elector::election::lease::{Lease, Terms};
 use vip_elector::election::target::{Blocker, VipOrder, VipReport, VipTarget};
-use vip_elector::vip::reconcile::{LinkSeen, Observed, Step, VipSeen};
+use vip_elector::vip::reconcile::{LinkSeen, Observed, Step, VipSeen, VipState};
 use vip_elector::vip::task::{self, Kernel};
 
 use crate::driver::memory::PausedClock;
@@ -52,16 +52,22 @@ impl Kernel for FickleKernel {
         if state.gone {
             return Ok(Observed::default());
         }
-        let seen = |ours| VipSeen { prefix: 32, ours };
+        let seen = |ours| VipSeen {
+            prefix: 32,
+            ours,
+            state: VipState::Usable,
+        };
         let ours = state.held.then_some(seen(true));
         let theirs = state.foreign.then_some(seen(false));
         Ok(Observed {
             link: Some(LinkSeen {
                 up: true,
                 mac: None,
+                moves: 0,
             }),
             vips: ours.into_iter().chain(theirs).collect(),
             prefix: 32,
+            ..Observed::default()
         })
     }
 
@@ -75,7 +81,7 @@ impl Kernel for FickleKernel {
             }
             Step::Refresh { .. } => state.held = true,
             Step::Remove { .. } => state.held = false,
-            Step::Announce => {}
+            Step::Announce | Step::Ask => {}
         }
         Ok(())
     }

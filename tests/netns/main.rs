@@ -15,6 +15,7 @@ mod groups;
 mod hooks;
 mod managed;
 mod many;
+mod network;
 mod operate;
 mod privileges;
 mod reload;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         .chain(operate::trials())
         .chain(endings::trials())
         .chain(daemon::trials())
+        .chain(network::trials())
         .chain(remembered::trials())
         .chain(privileges::trials())
         .chain(hooks::trials())

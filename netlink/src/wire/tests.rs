@@ -53,18 +53,65 @@ fn unsolicited_na_golden_bytes() {
     ];
     let checksum = checksum_by_hand(&expected);
     expected[56..58].copy_from_slice(&checksum.to_be_bytes());
-    assert_eq!(unsolicited_na(MAC, V6, NodeKind::Host).unwrap(), expected);
+    let encoded = |kind| unsolicited_na(MAC, V6, kind, Audience::Nodes).unwrap();
+    assert_eq!(encoded(NodeKind::Host), expected);
 
     expected[56..58].fill(0);
     expected[58] = 0xa0;
     let checksum = checksum_by_hand(&expected);
     expected[56..58].copy_from_slice(&checksum.to_be_bytes());
-    assert_eq!(unsolicited_na(MAC, V6, NodeKind::Router).unwrap(), expected);
+    assert_eq!(encoded(NodeKind::Router), expected);
+
+    // To all routers, overriding nothing.
+    expected[5] = 2;
+    expected[53] = 2;
+    expected[56..58].fill(0);
+    expected[58] = 0x00;
+    let checksum = checksum_by_hand(&expected);
+    expected[56..58].copy_from_slice(&checksum.to_be_bytes());
+    let routers = unsolicited_na(MAC, V6, NodeKind::Host, Audience::Routers);
+    assert_eq!(routers.unwrap(), expected);
+}
+
+#[test]
+fn questions_golden_bytes() {
+    #[rustfmt::skip]
+    let expected = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0x02, 0x00, 0x5e, 0x10, 0x00, 0x07,
+        0x08, 0x06,
+        0x00, 0x01, 0x08, 0x00, 6, 4,
+        0x00, 0x01,                         // request
+        0x02, 0x00, 0x5e, 0x10, 0x00, 0x07, // sender
+        0, 0, 0, 0,                         // who has no address yet
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        192, 0, 2, 9,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    assert_eq!(arp_probe(MAC, V4).unwrap(), expected);
+
+    let asked: Ipv6Addr = "2001:db8::12:3456".parse().unwrap();
+    #[rustfmt::skip]
+    let mut expected = [
+        0x33, 0x33, 0xff, 0x12, 0x34, 0x56, // to its solicited-node group
+        0x02, 0x00, 0x5e, 0x10, 0x00, 0x07,
+        0x86, 0xdd,
+        0x60, 0x00, 0x00, 0x00,
+        0x00, 0x18, 58, 255,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0x12, 0x34, 0x56,
+        135, 0, 0x00, 0x00,                 // Neighbor Solicitation, checksum below
+        0x00, 0x00, 0x00, 0x00,
+        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 0x56,
+    ];
+    let checksum = checksum_by_hand(&expected);
+    expected[56..58].copy_from_slice(&checksum.to_be_bytes());
+    assert_eq!(solicitation(MAC, asked).unwrap(), expected);
 }
 
 /// RFC 1071 over RFC 8200's pseudo header (section 8.1), without pnet.
 fn checksum_by_hand(frame: &[u8]) -> u16 {
-    let pseudo = [0, 0, 0, ADVERTISEMENT as u8, 0, 0, 0, 58];
+    let pseudo = [0, 0, 0, frame[19], 0, 0, 0, 58];
     let covered = [&frame[22..54], &pseudo, &frame[54..]].concat();
     let mut sum: u32 = covered
         .chunks_exact(2)
@@ -93,7 +140,7 @@ proptest! {
     #[test]
     fn every_advertisement_reads_back_and_its_checksum_verifies(mac: [u8; 6], vip: Ipv6Addr) {
         for kind in [NodeKind::Host, NodeKind::Router] {
-            let frame = unsolicited_na(Mac(mac), vip, kind).unwrap();
+            let frame = unsolicited_na(Mac(mac), vip, kind, Audience::Nodes).unwrap();
             // Over a correct checksum the sum is all ones, and its complement zero.
             prop_assert_eq!(checksum_by_hand(&frame), 0);
 

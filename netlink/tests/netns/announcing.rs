@@ -93,6 +93,13 @@ pub(crate) async fn na_frames(world: World) -> Outcome {
         bytes.extend([2, 1]);
         bytes.extend(MAC);
         assert_eq!(capture.next([0x33, 0x33, 0, 0, 0, 1], [0x86, 0xdd])?, bytes);
+        // To the routers, which override nothing for it; the rest is the group and the checksum.
+        let routers = capture.next([0x33, 0x33, 0, 0, 0, 2], [0x86, 0xdd])?;
+        bytes[5] = 2;
+        bytes[53] = 2;
+        bytes[56..58].copy_from_slice(&routers[56..58]);
+        bytes[58] &= 0xdf;
+        assert_eq!(routers, bytes);
     }
     Ok(())
 }

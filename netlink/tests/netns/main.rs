@@ -4,6 +4,7 @@
 
 mod addresses;
 mod announcing;
+mod conflicts;
 mod limits;
 mod links;
 mod mirror;
@@ -73,6 +74,12 @@ fn main() -> ExitCode {
         trial("many_addresses_and_many_listings", limits::many),
         trial("gratuitous_arp_byte_for_byte", announcing::arp_frames),
         trial("unsolicited_na_byte_for_byte", announcing::na_frames),
+        trial("what_others_say_of_an_address_is_heard", conflicts::heard),
+        trial("who_has_an_address_answers", conflicts::answered),
+        trial(
+            "detection_delays_an_address_and_finds_another_holder",
+            conflicts::detected,
+        ),
         trial("neighbours_follow", announcing::neighbours_follow),
         trial("an_announcer_says_why_it_cannot", announcing::refusals),
     ];

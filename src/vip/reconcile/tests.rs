@@ -213,6 +213,7 @@ fn what_blocks_the_address_is_reported_and_ours_taken_off() {
     world.link = Some(LinkSeen {
         up: false,
         mac: None,
+        moves: 0,
     });
     world.settle();
     assert_eq!(world.steps, [Step::Remove { prefix: 32 }]);
@@ -277,9 +278,121 @@ fn a_new_hardware_address_is_announced() {
     world.link = Some(LinkSeen {
         up: true,
         mac: Some([2, 0, 0, 0, 0, 2]),
+        moves: 0,
     });
     world.settle();
     assert_eq!(world.steps, [Step::Announce]);
+}
+
+#[test]
+fn a_way_that_has_changed_is_announced() {
+    let mut world = World::new();
+    world.hold(Terms::managed(ms(60_000), ms(60_000)));
+    world.pass(ms(10_000));
+    world.steps.clear();
+    world.link = UP.map(|link| LinkSeen { moves: 1, ..link });
+    world.settle();
+    assert_eq!(world.steps, [Step::Announce]);
+    world.pass(ms(4400));
+    assert_eq!(world.steps, [Step::Announce; 5]);
+}
+
+#[test]
+fn an_address_under_detection_is_announced_when_that_is_over() {
+    let mut world = World::new();
+    world.detects = true;
+    world.state = VipState::Tentative;
+    world.hold(Terms::managed(ms(10_000), ms(10_000)));
+    world.pass(ms(1500));
+    assert!(
+        matches!(world.steps[..], [Step::Add { .. }]),
+        "{:?}",
+        world.steps
+    );
+    assert!(world.report().held);
+    world.state = VipState::Usable;
+    world.settle();
+    assert_eq!(world.steps.last(), Some(&Step::Announce));
+}
+
+#[test]
+fn an_address_of_another_machine_is_left_to_it_for_a_while() {
+    let duplicate = |world: &mut World| {
+        let Some(Blocker::Refused(why)) = world.report().blocker else {
+            panic!("{:?}", world.report())
+        };
+        assert!(why.contains("another machine has the address"), "{why}");
+        assert!(!world.report().held);
+        world.let_go();
+        world.pass(ms(5000));
+        assert_eq!(world.report().blocker, None);
+    };
+    // The kernel takes off what it would have ended by itself, and marks what it would not.
+    for marks in [false, true] {
+        let mut world = World::new();
+        world.detects = true;
+        world.state = VipState::Tentative;
+        world.hold(Terms::managed(ms(10_000), ms(10_000)));
+        if marks {
+            world.state = VipState::Duplicate;
+        } else {
+            world.ours_until = None;
+            world.duplicates += 1;
+        }
+        world.settle();
+        duplicate(&mut world);
+        let removes = world
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Remove { .. }));
+        assert_eq!(removes, marks, "{:?}", world.steps);
+    }
+}
+
+#[test]
+fn who_asks_first_looks_at_the_lease_again() {
+    let mut world = World::new();
+    world.asks = true;
+    world.asking_takes = ms(200);
+    world.hold(strict());
+    let expected = Step::Add {
+        prefix: 32,
+        lifetime: KernelLifetime::Seconds(1),
+    };
+    assert_eq!(world.steps, [Step::Ask, expected, Step::Announce]);
+    // Somebody has removed it: no reason to doubt.
+    world.steps.clear();
+    world.ours_until = None;
+    world.settle();
+    assert!(!world.steps.contains(&Step::Ask), "{:?}", world.steps);
+
+    // An answer that takes longer than the lease.
+    let mut world = World::new();
+    world.asks = true;
+    world.asking_takes = ms(4000);
+    world.hold(strict());
+    assert_eq!(world.steps, [Step::Ask]);
+    assert!(!world.report().held);
+}
+
+#[test]
+fn who_is_answered_leaves_the_address_to_others_for_a_while() {
+    let mut world = World::new();
+    world.asks = true;
+    world.answered = true;
+    world.hold(strict());
+    assert_eq!(world.steps, [Step::Ask]);
+    let report = world.report();
+    assert_eq!(
+        report.blocker,
+        Some(Blocker::Refused("somebody has it".to_owned()))
+    );
+    world.let_go();
+    world.pass(ms(5000));
+    assert_eq!(world.report().blocker, None);
+    world.answered = false;
+    world.hold(strict());
+    assert!(world.report().held);
 }
 
 #[test]

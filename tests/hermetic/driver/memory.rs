@@ -14,7 +14,7 @@ use vip_elector::election::call::{
 use vip_elector::election::lease::{Lease, Terms};
 use vip_elector::election::note::Note;
 use vip_elector::election::time::Timestamp;
-use vip_elector::vip::reconcile::{LinkSeen, Observed, Step, VipSeen};
+use vip_elector::vip::reconcile::{LinkSeen, Observed, Step, VipSeen, VipState};
 use vip_elector::vip::task::Kernel;
 
 /// How long a call takes.
@@ -278,15 +278,18 @@ impl Kernel for MemoryKernel {
         let link = Some(LinkSeen {
             up: true,
             mac: None,
+            moves: 0,
         });
         let vips = self.is_up().then_some(VipSeen {
             prefix: 32,
             ours: true,
+            state: VipState::Usable,
         });
         Ok(Observed {
             link,
             vips: vips.into_iter().collect(),
             prefix: 32,
+            ..Observed::default()
         })
     }
 
@@ -295,7 +298,7 @@ impl Kernel for MemoryKernel {
         match step {
             Step::Add { .. } | Step::Refresh { .. } => state.0 = true,
             Step::Remove { .. } => state.0 = false,
-            Step::Announce => {}
+            Step::Announce | Step::Ask => {}
         }
         state.1.push(format!("{step:?}"));
         Ok(())

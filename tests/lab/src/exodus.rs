@@ -10,6 +10,9 @@ use crate::witness::measure::{self, Move};
 /// How long it may take until the others have everything.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How long daemons stand by before anything happens to their leader, so that they have heard it.
+const HEARD: Duration = Duration::from_secs(2);
+
 /// How long the end is watched: an overlap that comes late is to be seen.
 const CALM: Duration = Duration::from_secs(1);
 
@@ -63,6 +66,7 @@ pub fn gather(cluster: &mut Cluster, host: &str) -> Result<(), Error> {
     cluster.settle(LIMIT)?;
     if cluster.elects() {
         until("every host to stand ready", LIMIT, || cluster.ready())?;
+        std::thread::sleep(HEARD);
     } else {
         std::thread::sleep(QUIET);
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use vip_elector::election::lease::KernelLifetime;
-use vip_elector::vip::reconcile::{LinkSeen, Observed, VipSeen};
+use vip_elector::vip::reconcile::{LinkSeen, Observed, VipSeen, VipState};
 
 use crate::clock::Clock;
 
@@ -57,14 +57,17 @@ impl Kernel {
         let vip = VipSeen {
             prefix: PREFIX,
             ours: true,
+            state: VipState::Usable,
         };
         Observed {
             link: Some(LinkSeen {
                 up: self.down == 0,
                 mac: Some([2, 0, 0, 0, 0, 1]),
+                moves: 0,
             }),
             vips: self.address.iter().map(|_| vip).collect(),
             prefix: PREFIX,
+            ..Observed::default()
         }
     }
 

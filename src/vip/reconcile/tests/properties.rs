@@ -15,6 +15,9 @@ enum Happening {
     Link(bool),
     Foreign(Option<u8>),
     Refuse(bool),
+    State(VipState),
+    Duplicate,
+    Answer(bool),
 }
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
@@ -27,6 +30,11 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         1 => any::<bool>().prop_map(Happening::Link),
         1 => prop_oneof![Just(None), Just(Some(24)), Just(Some(32))].prop_map(Happening::Foreign),
         1 => any::<bool>().prop_map(Happening::Refuse),
+        1 => Just(Happening::State(VipState::Usable)),
+        1 => Just(Happening::State(VipState::Tentative)),
+        1 => Just(Happening::State(VipState::Duplicate)),
+        1 => Just(Happening::Duplicate),
+        1 => any::<bool>().prop_map(Happening::Answer),
     ];
     prop::collection::vec(happening, 1..100)
 }
@@ -39,10 +47,15 @@ proptest! {
     #[test]
     fn the_address_never_outlives_the_span_of_its_lease(
         happenings in happenings(),
+        asking_takes in prop_oneof![Just(None), (0u64..2500).prop_map(Some)],
+        detects: bool,
         lock_delay in prop_oneof![Just(2500u64), Just(3000), Just(5000), Just(10_000), Just(20_000)],
     ) {
         let terms = Terms::managed(ms(lock_delay), ms(10_000));
         let mut world = World::new();
+        world.asks = asking_takes.is_some();
+        world.asking_takes = ms(asking_takes.unwrap_or_default());
+        world.detects = detects;
         let mut span_ends = world.now;
         for happening in happenings {
             match happening {
@@ -57,6 +70,13 @@ proptest! {
                 Happening::Link(up) => world.link = UP.filter(|_| up),
                 Happening::Foreign(prefix) => world.foreign = prefix,
                 Happening::Refuse(refuses) => world.refuses = refuses,
+                Happening::State(state) if detects => world.state = state,
+                Happening::State(_) => {}
+                Happening::Duplicate => {
+                    world.ours_until = None;
+                    world.duplicates += 1;
+                }
+                Happening::Answer(answered) => world.answered = answered,
             }
             if let Some(until) = world.ours_until {
                 prop_assert!(until <= span_ends, "the kernel has it until {until:?}, past {span_ends:?}");

@@ -8,6 +8,7 @@ const FOR_EVER: Timestamp = Timestamp::from_boot(Duration::MAX);
 pub(super) const UP: Option<LinkSeen> = Some(LinkSeen {
     up: true,
     mac: Some([2, 0, 0, 0, 0, 1]),
+    moves: 0,
 });
 
 /// One interface with one address, whole-second lifetimes, and removal as late as it may be.
@@ -21,6 +22,14 @@ pub(super) struct World {
     /// Somebody else's, with this prefix length.
     pub(super) foreign: Option<u8>,
     pub(super) refuses: bool,
+    /// Whether the kernel looks for another holder, what it has found, and how often that was one.
+    pub(super) detects: bool,
+    pub(super) state: VipState,
+    pub(super) duplicates: u32,
+    /// Whether the neighbours are asked, for how long, and whether one answers.
+    pub(super) asks: bool,
+    pub(super) asking_takes: Duration,
+    pub(super) answered: bool,
     /// By how much it wakes up late.
     pub(super) late: Duration,
     pub(super) steps: Vec<Step>,
@@ -42,6 +51,12 @@ impl World {
             ours_until: None,
             foreign: None,
             refuses: false,
+            detects: false,
+            state: VipState::Usable,
+            duplicates: 0,
+            asks: false,
+            asking_takes: Duration::ZERO,
+            answered: false,
             late: Duration::ZERO,
             steps: Vec::new(),
             looks: 0,
@@ -70,6 +85,7 @@ impl World {
         self.ours_until.map(|_| VipSeen {
             prefix: 32,
             ours: true,
+            state: self.state,
         })
     }
 
@@ -78,11 +94,15 @@ impl World {
         let foreign = self.foreign.map(|prefix| VipSeen {
             prefix,
             ours: false,
+            state: VipState::Usable,
         });
         Observed {
             link: self.link,
             vips: ours.into_iter().chain(foreign).collect(),
             prefix: 32,
+            asks: self.asks,
+            detects: self.detects,
+            duplicates: self.duplicates,
         }
     }
 
@@ -138,7 +158,17 @@ impl World {
                 );
                 self.ours_until = None;
             }
-            Step::Announce => assert!(self.ours_until.is_some(), "announced and not there"),
+            Step::Announce => {
+                assert!(self.ours_until.is_some(), "announced and not there");
+                assert_eq!(self.state, VipState::Usable, "announced and not usable");
+            }
+            Step::Ask => {
+                assert!(self.ours_until.is_none(), "asked for what it has");
+                self.now = self.now + self.asking_takes;
+                if self.answered {
+                    return Err("somebody has it".to_owned());
+                }
+            }
         }
         Ok(())
     }

@@ -27,15 +27,16 @@ const TLS_PORT: u16 = 8443;
 /// The virtual IP.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 const CLIENT: u8 = 100;
-/// Stands for the path of a group's configuration.
-const CONFIG: &str = "{config}";
+/// How the daemon is told of its group, and of many.
+const ONE_GROUP: &str = "--vip-manager-config={config}";
+const MANY_GROUPS: &str = "--config-dir={directory}/groups";
 /// To how many groups there is a client each, at most.
 const ASKED: usize = 10;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A program, its arguments and what it adds to its environment. In these, `{directory}` stands for the
-/// path of the host's directory and `{host}` for its name; an argument with `{config}` is there once for
-/// each group, with the path of its configuration.
+/// A program, its arguments and what it adds to its environment. In these, `{config}` stands for the
+/// path of the first group's configuration, `{directory}` for that of the host's directory and `{host}` for
+/// its name. Where there are many groups, the daemon gets the directory of their configurations.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(super) path: PathBuf,
@@ -99,18 +100,14 @@ impl Program {
 
     pub(super) fn command(&self, place: &Place) -> Command {
         let mut command = place.command(&self.path);
-        for argument in &self.arguments {
-            let argument = fill_in(argument, place);
-            if argument.contains(CONFIG) {
-                let configurations = place.configurations().iter();
-                command.args(
-                    configurations
-                        .map(|file| argument.replace(CONFIG, &file.display().to_string())),
-                );
+        let argument = |text: &String| {
+            if place.configurations().len() > 1 {
+                fill_in(&text.replace(ONE_GROUP, MANY_GROUPS), place)
             } else {
-                command.arg(argument);
+                fill_in(text, place)
             }
-        }
+        };
+        command.args(self.arguments.iter().map(argument));
         let variables = self.environment.iter();
         command.envs(variables.map(|(name, value)| (name, fill_in(value, place))));
         command
@@ -119,7 +116,12 @@ impl Program {
 
 fn fill_in(text: &str, place: &Place) -> String {
     let directory = place.directory().display().to_string();
-    text.replace("{directory}", &directory)
+    let config = place
+        .configurations()
+        .first()
+        .map(|file| file.display().to_string());
+    text.replace("{config}", &config.unwrap_or_default())
+        .replace("{directory}", &directory)
         .replace("{host}", place.namespace().name())
 }
 

@@ -195,8 +195,9 @@ fn listen_until(
     lost: &AtomicBool,
 ) {
     hurry();
+    let mut data = vec![0; 1 << 15];
     while stop.wait(socket, None) == Wake::Readable {
-        match receive(socket) {
+        match receive(socket, &mut data) {
             Ok(heard) => {
                 let source = sources
                     .iter()
@@ -220,10 +221,9 @@ struct Heard {
     changes: Vec<(Change, IpAddr)>,
 }
 
-fn receive(socket: &OwnedFd) -> nix::Result<Heard> {
-    let mut data = vec![0; 1 << 15];
+fn receive(socket: &OwnedFd, data: &mut [u8]) -> nix::Result<Heard> {
     let mut control = nix::cmsg_space!(i32);
-    let mut parts = [IoSliceMut::new(&mut data)];
+    let mut parts = [IoSliceMut::new(data)];
     let received = recvmsg::<NetlinkAddr>(
         socket.as_raw_fd(),
         &mut parts,

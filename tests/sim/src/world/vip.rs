@@ -153,7 +153,7 @@ impl World<'_> {
                 it.kernel.remove();
                 None
             }
-            Step::Announce => return Ok(()),
+            Step::Announce | Step::Ask => return Ok(()),
         };
         self.trace
             .say(now, Who::Host(host), || format!("kernel: {step:?}"));

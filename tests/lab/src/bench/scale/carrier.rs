@@ -44,12 +44,12 @@ impl Carrier {
 
     /// Returns the numbers of groups that it is measured with; none where that is the plan's.
     ///
-    /// A hundred processes are more than an agent takes connections of (200 from one address); an
-    /// interface has 255 virtual router ids.
+    /// Fifty processes are more than an agent takes connections of (200 from one address); an interface
+    /// has 255 virtual router ids.
     pub(super) fn groups(self) -> Option<&'static [u16]> {
         match self {
             Self::One => None,
-            Self::Each => Some(&[1, 10, 50, 100]),
+            Self::Each => Some(&[1, 10, 30, 50]),
             Self::Keepalived => Some(&[1, 10, 100, 255]),
         }
     }

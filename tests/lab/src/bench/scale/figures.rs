@@ -40,6 +40,8 @@ pub(super) struct Row {
     pub(super) standing_by: Option<Weight>,
     /// Requests to all agents together, in a second.
     pub(super) requests: Option<f64>,
+    /// Processor time of all agents together in a minute, in seconds.
+    pub(super) consul_seconds: Option<f64>,
     /// What a bare client needs.
     pub(super) floor: Option<Floor>,
     /// The leader is asked to stop.
@@ -165,6 +167,7 @@ impl Row {
             leading: None,
             standing_by: None,
             requests: None,
+            consul_seconds: None,
             floor: None,
             stop: None,
             kill: None,

@@ -3,7 +3,7 @@
 use super::figures::{Figures, Of, Row, Times, Weight, leading, standing_by};
 use crate::table::align;
 
-const HEADINGS: [&str; 12] = [
+const HEADINGS: [&str; 13] = [
     "",
     "groups",
     "MiB",
@@ -14,6 +14,7 @@ const HEADINGS: [&str; 12] = [
     "standby",
     "connections",
     "requests/s",
+    "Consul CPU",
     "handover, ms",
     "dead host, ms",
 ];
@@ -43,7 +44,7 @@ pub(super) fn notes(figures: &Figures) -> Vec<String> {
     figures.rows.iter().flat_map(notes_of).collect()
 }
 
-fn rows(figures: &Figures) -> Vec<[String; 12]> {
+fn rows(figures: &Figures) -> Vec<[String; 13]> {
     let row = |row: &Row| {
         let weight = |of: Of, show: fn(&Weight) -> String| of(row).map_or("-".to_owned(), show);
         let slope = |of: Of| {
@@ -69,6 +70,8 @@ fn rows(figures: &Figures) -> Vec<[String; 12]> {
             weight(leading, |weight| weight.connections.to_string()),
             row.requests
                 .map_or("-".to_owned(), |requests| format!("{requests:.1}")),
+            row.consul_seconds
+                .map_or("-".to_owned(), |seconds| format!("{seconds:.1}")),
             handover,
             took(row.crash.as_ref()).map_or("-".to_owned(), |took| format!("{took:.0}")),
         ]
@@ -147,8 +150,8 @@ mod tests {
             ..Figures::new(Machine::default())
         };
         let cells = &rows(&figures)[1];
-        assert_eq!(cells[10..], ["1234".to_owned(), "-".to_owned()]);
-        assert_eq!(cells[2..10], ["-"; 8].map(str::to_owned));
+        assert_eq!(cells[11..], ["1234".to_owned(), "-".to_owned()]);
+        assert_eq!(cells[2..11], ["-"; 9].map(str::to_owned));
         let markdown = markdown(&figures);
         assert!(markdown.starts_with("|  | groups | MiB |"), "{markdown}");
         assert!(

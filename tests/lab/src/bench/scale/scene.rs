@@ -36,7 +36,7 @@ pub(super) fn measure(
     let mut cluster = setup.start().context("the cluster did not start")?;
     if let Err(error) = cluster.settle(SETTLE_LIMIT) {
         row.missing.push(half_way(&cluster)?);
-        return Err(error).with_context(|| cluster.logs());
+        return Err(explained(&error, &cluster));
     }
     let leader = gather(&mut cluster)?;
     let seconds = time.as_secs();
@@ -56,16 +56,15 @@ pub(super) fn measure(
         }
         let leader = gather(&mut cluster)?;
         let seen = exodus::run(&mut cluster, &leader, ending);
-        let seen = seen.with_context(|| cluster.logs())?;
+        let seen = seen.map_err(|error| explained(&error, &cluster))?;
         screen.note(&format!("{ending:?}: {seen:?}"));
         row.add(ending, &seen);
         match ending {
             Ending::Stop | Ending::Kill => cluster.start_daemon(&leader)?,
             Ending::Crash => cluster.reboot(&leader)?,
         }
-        cluster
-            .settle(SETTLE_LIMIT)
-            .with_context(|| cluster.logs())?;
+        let settled = cluster.settle(SETTLE_LIMIT);
+        settled.map_err(|error| explained(&error, &cluster))?;
     }
     Ok(())
 }
@@ -76,8 +75,13 @@ fn gather(cluster: &mut Cluster) -> anyhow::Result<String> {
     let raft_leader = cluster.raft_leader()?;
     let host = cluster.others(&raft_leader).next().context("one host")?;
     let host = host.name().to_owned();
-    exodus::gather(cluster, &host).with_context(|| cluster.logs())?;
+    exodus::gather(cluster, &host).map_err(|error| explained(&error, cluster))?;
     Ok(host)
+}
+
+/// The first line says what is wrong, the others what every daemon said.
+fn explained(error: &dyn std::error::Error, cluster: &Cluster) -> anyhow::Error {
+    anyhow::anyhow!("{}\n{}", vip_lab::chain(error), cluster.logs())
 }
 
 /// Says how far a cluster has come that does not get well.
@@ -105,6 +109,7 @@ fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyh
     let hosts = [cluster.host(leader)?, standby];
     std::thread::sleep(CALM);
     let (start, asked) = (Instant::now(), asked(cluster));
+    let consul = use_of_consul(cluster)?;
     let before = [use_of(hosts[0])?, use_of(hosts[1])?];
     let mut most = [0, 0];
     for _ in 0..LOOKS {
@@ -119,6 +124,8 @@ fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyh
     row.leading = Some(weight(0));
     row.standing_by = Some(weight(1));
     if cluster.elects() {
+        let spent = use_of_consul(cluster)?.own_seconds - consul.own_seconds;
+        row.consul_seconds = Some(spent * 60.0 / seconds);
         row.requests = asked
             .zip(self::asked(cluster))
             .map(|(before, after)| (after - before) / seconds);
@@ -129,6 +136,11 @@ fn weigh(cluster: &Cluster, leader: &str, time: Duration, row: &mut Row) -> anyh
 fn use_of(host: &Host) -> anyhow::Result<Usage> {
     let group = host.daemon().id().context("the daemon does not run")?;
     Ok(usage(&[group])?)
+}
+
+fn use_of_consul(cluster: &Cluster) -> anyhow::Result<Usage> {
+    let agents = cluster.hosts().iter().filter_map(|host| host.consul().id());
+    Ok(usage(&agents.collect::<Vec<_>>())?)
 }
 
 /// Returns how many requests all agents have answered so far; nothing where they do not count.
