@@ -18,6 +18,7 @@ use vip_netlink::{
 };
 
 use crate::driver::clock;
+use crate::election::time::Timestamp;
 use crate::logging::Chain;
 use crate::vip::pace::Pace;
 
@@ -88,7 +89,7 @@ impl Herald {
         urgency: Urgency,
     ) -> Result<(), Error> {
         let wanted = (interface, address);
-        if self.shared.queue().admits(wanted, urgency) {
+        if self.shared.queue().admits(clock::now(), wanted, urgency) {
             return self.shared.tell(wanted).await;
         }
         self.shared.filled.notify_one();
@@ -130,8 +131,7 @@ impl Herald {
 
 impl Queue {
     /// Says whether it may go now; if not, it is queued.
-    fn admits(&mut self, wanted: Wanted, urgency: Urgency) -> bool {
-        let now = clock::now();
+    fn admits(&mut self, now: Timestamp, wanted: Wanted, urgency: Urgency) -> bool {
         let nobody_waits = self.news.is_empty() && self.again.is_empty();
         if nobody_waits && self.pace.next(now) <= now {
             self.pace.sent(now);
@@ -146,17 +146,26 @@ impl Queue {
         }
         false
     }
+
+    /// Returns when the next one may go, if one waits.
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let waits = !self.news.is_empty() || !self.again.is_empty();
+        waits.then(|| self.pace.next(now))
+    }
+
+    /// Takes the next one out.
+    fn pop(&mut self, now: Timestamp) -> Option<Wanted> {
+        self.pace.sent(now);
+        let news = self.news.pop_front();
+        news.or_else(|| self.again.pop_front())
+    }
 }
 
 impl Shared {
     async fn run(&self) {
         loop {
             let now = clock::now();
-            let due = {
-                let queue = self.queue();
-                let waits = !queue.news.is_empty() || !queue.again.is_empty();
-                waits.then(|| queue.pace.next(now))
-            };
+            let due = self.queue().due(now);
             match due {
                 None => self.filled.notified().await,
                 Some(at) if at > now => tokio::time::sleep(at.since(now)).await,
@@ -166,12 +175,7 @@ impl Shared {
     }
 
     async fn tell_next(&self) {
-        let next = {
-            let mut queue = self.queue();
-            queue.pace.sent(clock::now());
-            let news = queue.news.pop_front();
-            news.or_else(|| queue.again.pop_front())
-        };
+        let next = self.queue().pop(clock::now());
         let Some(wanted) = next else { return };
         if let Err(error) = self.tell(wanted).await {
             warn!(
@@ -215,5 +219,39 @@ fn node_kind(link: &Link, address: IpAddr) -> NodeKind {
     match ipv6_forwarding(&link.name) {
         Some(true) => NodeKind::Router,
         Some(false) | None => NodeKind::Host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(number: u32) -> Wanted {
+        (3, IpAddr::V4(number.into()))
+    }
+
+    #[test]
+    fn news_go_before_what_was_told_before_and_nobody_waits_twice() {
+        let now = Timestamp::from_boot(Duration::from_secs(100));
+        let mut queue = Queue::default();
+        let admitted = (0..100).filter(|number| queue.admits(now, wanted(*number), Urgency::Again));
+        assert_eq!(admitted.count(), 32);
+        for number in [200, 201, 200] {
+            assert!(!queue.admits(now, wanted(number), Urgency::News));
+        }
+        assert!(!queue.admits(now, wanted(50), Urgency::Again));
+        let mut at = now;
+        let mut order = Vec::new();
+        while let Some(due) = queue.due(at) {
+            at = due;
+            order.extend(queue.pop(at));
+        }
+        let rest = (32..100).map(wanted);
+        let expected: Vec<_> = [wanted(200), wanted(201)].into_iter().chain(rest).collect();
+        assert_eq!(order, expected);
+        assert_eq!(at.since(now), Duration::from_millis(70));
+        // Whoever comes while others wait does not overtake them.
+        assert!(!queue.admits(at, wanted(1), Urgency::News));
+        assert!(!queue.admits(at + Duration::from_secs(1), wanted(2), Urgency::News));
     }
 }

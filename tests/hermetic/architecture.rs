@@ -53,7 +53,7 @@ fn the_pure_core_imports_nothing_that_acts() {
         "std::time::Duration;",
     ];
     for (path, text) in sources(
-        "src/election.rs src/election src/vip/reconcile.rs src/vip/announce.rs src/vip/pace.rs \
+        "src/election.rs src/election src/vip/reconcile.rs src/vip/reconcile src/vip/announce.rs src/vip/pace.rs \
              src/vip/carrier.rs src/vip/conflict.rs",
     ) {
         for import in imports(&text) {
