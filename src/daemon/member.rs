@@ -47,7 +47,7 @@ pub(super) struct Member {
 
 impl Member {
     /// Runs until `stopping` turns true, and everything is given up; or until something is wrong.
-    pub(super) async fn run(self, stopping: watch::Receiver<bool>) -> Result<(), Error> {
+    pub(super) async fn run(self: Box<Self>, stopping: watch::Receiver<bool>) -> Result<(), Error> {
         let Self {
             group,
             terms,
@@ -61,7 +61,7 @@ impl Member {
             clock,
             claim: _claim,
             told,
-        } = self;
+        } = *self;
         let name = group.name().to_owned();
         // No two processes, and so no two sessions, ever have the same name.
         let nonce = RandomState::new().build_hasher().finish();
@@ -111,8 +111,7 @@ impl Member {
             stop: stopping,
             told,
         };
-        let driver = driver::run(&name, params, nonce, world);
-        tokio::pin!(driver);
+        let mut driver = Box::pin(driver::run(&name, params, nonce, world));
         let outcome = tokio::select! {
             outcome = &mut driver => outcome,
             // Without it nothing would be known of the address: better to start over.

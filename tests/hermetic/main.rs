@@ -19,3 +19,4 @@ mod simulation;
 mod status;
 mod supply_chain;
 mod systemd;
+mod together;
