@@ -49,7 +49,7 @@ pub(super) struct Keeper {
     told: watch::Sender<Snapshot>,
     place: Option<Place>,
     /// The first member, made before any begins.
-    first: Option<Member>,
+    first: Option<Box<Member>>,
 }
 
 /// What makes this process the one for a group on this host, and what says so there.
@@ -87,7 +87,7 @@ impl Keeper {
             && let Some(claim) = keeper.common.claims.take(&addresses(&group))
         {
             match keeper.member(&group, claim).await {
-                Ok(member) => keeper.first = Some(member),
+                Ok(member) => keeper.first = Some(Box::new(member)),
                 Err(error) if failing == Failing::EndsTheProcess => return Err(error),
                 // Will fail again, and be logged.
                 Err(_) => {}
@@ -124,15 +124,16 @@ impl Keeper {
             }
             self.log_failure(&failure, pause);
             tokio::select! {
-                () = sleep(pause) => {}
-                _ = self.wanted.changed() => {}
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                // As something else, it begins as if it had never failed.
+                _ = self.wanted.changed() => pause = FIRST_PAUSE,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
     /// Runs one member until something else is wanted.
     async fn once(&mut self, group: &Group) -> Result<(), Error> {
+        // Boxed, all of it: a task is as large as all that it ever holds.
         let member = match self.first.take() {
             Some(member) => member,
             None => {
@@ -140,12 +141,11 @@ impl Keeper {
                     return Ok(());
                 };
                 self.begin_again(group);
-                self.member(group, claim).await?
+                Box::new(Box::pin(self.member(group, claim)).await?)
             }
         };
         let (stop, stopping) = watch::channel(false);
-        let running = member.run(stopping);
-        tokio::pin!(running);
+        let mut running = Box::pin(member.run(stopping));
         tokio::select! {
             ended = &mut running => {
                 ended?;
@@ -184,10 +184,7 @@ impl Keeper {
         );
         tokio::select! {
             claim = self.common.claims.wait(&addresses) => Some(claim),
-            _ = self.wanted.changed() => {
-                self.wanted.mark_changed();
-                None
-            }
+            _ = self.wanted.changed() => None,
         }
     }
 

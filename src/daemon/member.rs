@@ -56,7 +56,7 @@ pub(super) struct Member {
 
 impl Member {
     /// Runs until `stopping` turns true, and everything is given up; or until something is wrong.
-    pub(super) async fn run(self, stopping: watch::Receiver<bool>) -> Result<(), Error> {
+    pub(super) async fn run(self: Box<Self>, stopping: watch::Receiver<bool>) -> Result<(), Error> {
         let Self {
             group,
             terms,
@@ -72,7 +72,7 @@ impl Member {
             clock,
             claim: _claim,
             told,
-        } = self;
+        } = *self;
         let name = group.name().to_owned();
         let seed = random();
         let params = Params {
@@ -124,8 +124,7 @@ impl Member {
             stop: stopping,
             told,
         };
-        let driver = driver::run(&name, params, seed, world);
-        tokio::pin!(driver);
+        let mut driver = Box::pin(driver::run(&name, params, seed, world));
         let outcome = tokio::select! {
             outcome = &mut driver => outcome,
             // Without it nothing would be known of the address: better to start over.

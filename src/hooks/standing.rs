@@ -85,6 +85,16 @@ pub struct Follower {
 impl Follower {
     /// Returns how the host stands; `None` until that is known.
     pub fn follow(&mut self, group: &Snapshot) -> Option<Standing> {
+        if let Some(why) = group.failed() {
+            let last = self.standing.as_ref().and_then(|standing| standing.term);
+            self.standing = Some(Standing {
+                role: Role::Fault,
+                reason: why.to_owned(),
+                term: last,
+                leader: None,
+            });
+            return self.standing.clone();
+        }
         let held = (!group.about.vips.is_empty()).then_some(group.held);
         self.take(&group.about.value, &group.status, group.term, held)
     }

@@ -111,6 +111,11 @@ impl Snapshot {
         self.failed = Some(why);
     }
 
+    /// Returns why nothing runs that takes part in the group, if so.
+    pub fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
     /// Takes in that another machine begins, as one that has not begun yet. What was counted goes on.
     pub fn begin_again(&mut self, about: About, at: SystemTime, now: Timestamp) {
         self.leave(Role::Joining, at);

@@ -1,6 +1,6 @@
 //! The driver and the VIP task over an in-memory Consul and kernel, under paused time.
 
-mod memory;
+pub(crate) mod memory;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -99,7 +99,12 @@ fn reloads(site: &Site) -> Outcome {
     site.wait_for_entry(UNIT, "the configuration was reloaded", 1)?;
     site.wait_for(UNIT, "ActiveState", |state| state == "active")?;
 
-    site.group("/etc/vip-manager.yml", KEY, "10.77.0.201", "")?;
+    site.group(
+        "/etc/vip-manager.yml",
+        KEY,
+        VIP,
+        "vip-elector: {peer-interval: 1s}\n",
+    )?;
     site.systemctl(&["reload", UNIT])?;
     let refused = site.wait_for_entry(UNIT, "not reloaded; nothing has changed", 1)?;
     assert_eq!(refused["PRIORITY"], "3");
@@ -110,7 +115,7 @@ fn reloads(site: &Site) -> Outcome {
         .map(message)
         .find(|said| said.contains("this needs a restart"));
     assert!(
-        why.is_some_and(|why| why.contains("10.77.0.201")),
+        why.is_some_and(|why| why.contains("peer-interval from 100ms to 1s")),
         "{why:?}"
     );
 

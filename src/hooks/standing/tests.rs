@@ -226,3 +226,33 @@ fn what_is_told_after_what() {
         );
     }
 }
+
+#[test]
+fn a_group_in_which_nothing_runs_is_a_fault() {
+    let about = crate::status::snapshot::About {
+        group: "key".to_owned(),
+        value: OWN.to_owned(),
+        priority: 0,
+        terms: Terms::companion(Duration::from_secs(1), Duration::from_secs(10)),
+        vips: Vec::new(),
+        deeds: std::sync::Arc::default(),
+        hooks: std::sync::Arc::default(),
+    };
+    let at = std::time::SystemTime::UNIX_EPOCH;
+    let mut group = Snapshot::new(about, at, Timestamp::ZERO);
+    let mut follower = Follower::default();
+    assert_eq!(follower.follow(&group), None);
+    group.fail("the kernel is gone".to_owned(), at);
+    let failed = follower.follow(&group).unwrap();
+    assert_eq!(
+        (failed.role, failed.reason.as_str()),
+        (Role::Fault, "the kernel is gone")
+    );
+    let led = Standing {
+        role: Role::Leader,
+        term: Some(7),
+        ..failed.clone()
+    };
+    let told = next(Some(&led), failed).unwrap();
+    assert_eq!(told.role, Role::Standby, "what was begun is ended first");
+}
