@@ -245,6 +245,11 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
 }
 
 impl Config {
+    /// Whether there are several groups, or may be some time.
+    pub fn has_many_groups(&self) -> bool {
+        self.groups.len() > 1 || self.directory.is_some()
+    }
+
     /// One value a line with where it comes from, secrets masked, and the warnings below.
     pub fn describe(&self) -> String {
         let mut text = self.lines.to_string();

@@ -13,6 +13,8 @@ mod client;
 mod connect;
 mod endpoint;
 mod error;
+mod folder;
+mod hub;
 pub mod kv;
 mod name;
 mod orders;
@@ -24,6 +26,7 @@ mod tests {
 }
 pub mod service;
 pub mod session;
+pub mod sharing;
 pub mod token;
 pub mod txn;
 mod way;
@@ -32,4 +35,5 @@ pub use binding::{Binding, Terms, WATCH_TIMEOUT};
 pub(crate) use binding::{LIVENESS_SERVICE, group as below};
 pub use client::Client;
 pub use endpoint::BuildError;
+pub use hub::{GroupLine, Hub};
 pub use way::Way;

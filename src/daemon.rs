@@ -28,7 +28,7 @@ use self::neighbours::Neighbours;
 use self::reload::Reloading;
 pub use self::reload::Reread;
 use crate::config::{Config, KernelLease};
-use crate::consul::{BuildError, Client, token};
+use crate::consul::{BuildError, Client, Hub, token};
 use crate::driver::clock::BootClock;
 use crate::election::health::Health;
 use crate::health;
@@ -141,6 +141,8 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
         config: config.clone(),
         directory: RuntimeDirectory::of(variable.as_deref()),
         client: client.clone(),
+        hub: Hub::new(client.clone()),
+        process: member::random(),
         hands: match config.manage_vip {
             true => Some(Arc::new(
                 Hands::open(config.conduct).map_err(Error::Netlink)?,

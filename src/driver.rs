@@ -127,6 +127,7 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         let deadline = machine.deadline().map(|(at, _)| at);
         let pulse = clock.now() + PULSE;
         let wake_at = deadline.map_or(pulse, |at| at.min(pulse));
+        let listens_to = machine.listens_to().cloned();
         let event = match hands.remembered.pop_front() {
             Some(event) => Some(event),
             None => tokio::select! {
@@ -147,7 +148,7 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
                     Some(Event::Completed { op, result })
                 }
                 health = next_health(&mut health) => Some(Event::Health(health)),
-                said = hands.peers.heard() => Some(Event::Heard(said)),
+                (at, said) = hands.peers.heard(listens_to.clone()) => Some(Event::Heard { at, said }),
                 () = clock.sleep_until(wake_at) => None,
             },
         };
@@ -155,6 +156,13 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         // from the event, the machine compares it with the lease.
         let now = clock.now();
         let due = deadline.filter(|at| *at <= now);
+        if due.is_some()
+            && let Some((at, said)) = listens_to.and_then(|leader| hands.peers.unheard(&leader))
+        {
+            // Before anything follows from silence.
+            let actions = machine.step(now, Event::Heard { at, said });
+            hands.carry_out(actions);
+        }
         let event = event.or_else(|| due.map(|_| Event::DeadlineReached));
         let mut said = Said::default();
         told.send_if_modified(|told| {

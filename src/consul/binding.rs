@@ -1,25 +1,27 @@
 //! Driver: carries out what the election of one group asks of Consul.
 
+pub(super) mod change;
 pub(crate) mod group;
 mod liveness;
-mod lock;
 mod membership;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use self::liveness::Liveness;
+use tracing::debug;
+
 pub(crate) use self::liveness::NAME as LIVENESS_SERVICE;
+use self::liveness::{Liveness, Says};
 use crate::consul::blocking;
 use crate::consul::client::{Client, Deadline};
-use crate::consul::kv::Consistency;
+use crate::consul::error;
+use crate::consul::kv::{Consistency, PrefixRead};
 use crate::consul::service::Word;
-use crate::consul::txn::Op;
 use crate::election::call::{Answer, Call, Failure, FailureKind};
-use crate::election::candidate::Contact;
+use crate::election::candidate::{Contact, GroupRead};
 
 /// How long Consul may hold a watch open.
-const WATCH_WAIT: Duration = Duration::from_secs(10);
+pub(super) const WATCH_WAIT: Duration = Duration::from_secs(10);
 
 /// The timeout for [`Call::Watch`] and [`Call::WatchGroup`] that lets Consul hold it open for as long as it likes to. A shorter
 /// one makes for a shorter wait.
@@ -53,6 +55,7 @@ pub struct Binding {
     candidate_key: String,
     request_key: String,
     liveness: Option<Liveness>,
+    word: Option<Says>,
     /// The node that the sessions belong to. Known since one was found there, and kept, so that
     /// another endpoint does not tie a session to another host's health.
     home: Mutex<Option<String>>,
@@ -66,6 +69,7 @@ impl Binding {
             candidate_key: group::candidate_key(&terms.key, &terms.value),
             request_key: group::request_key(&terms.key),
             liveness: Liveness::of(&terms),
+            word: None,
             terms,
             home: Mutex::new(None),
         }
@@ -75,9 +79,11 @@ impl Binding {
     /// looked whether there is another reason.
     #[must_use]
     pub fn saying(mut self, word: impl Fn() -> Option<Word> + Send + Sync + 'static) -> Self {
-        if let Some(liveness) = &mut self.liveness {
-            liveness.saying(Box::new(word));
+        let word: Says = Arc::new(word);
+        if let Some(liveness) = &self.liveness {
+            liveness.saying(Arc::clone(&word));
         }
+        self.word = Some(word);
         self
     }
 
@@ -117,32 +123,24 @@ impl Binding {
             Call::WatchThroughLeader { index } => {
                 self.watch(index, Consistency::Default, timeout).await
             }
-            Call::MarkVacant => self.mark_vacant(timeout).await.map(done),
-            Call::Acquire { session, index } => {
-                let seen = Op::CheckIndex(&self.terms.key, index);
-                self.lock(seen, &session, "acquire the lock", timeout)
-                    .await
-                    .map(done)
+            Call::MarkVacant
+            | Call::Acquire { .. }
+            | Call::Restore(_)
+            | Call::Release { .. }
+            | Call::HandOver { .. }
+            | Call::Register(_)
+            | Call::Unregister(_)
+            | Call::DropRequest { .. }
+            | Call::LetGo { .. } => {
+                let mut results = change::carry_out(&self.client, &[(self, &call)], timeout).await;
+                let lost = || {
+                    Err(error::unavailable(
+                        &call.to_string(),
+                        "it was never settled",
+                    ))
+                };
+                results.pop().unwrap_or_else(lost)
             }
-            Call::Restore(session) => {
-                let ours = Op::CheckSession(&self.terms.key, &session);
-                self.lock(ours, &session, "restore the value", timeout)
-                    .await
-                    .map(done)
-            }
-            Call::Release {
-                session,
-                registered,
-            } => self.release(&session, registered, timeout).await.map(done),
-            Call::HandOver {
-                session,
-                registered,
-                successor,
-                request,
-            } => self
-                .hand_over(&session, registered, &successor, request, timeout)
-                .await
-                .map(done),
             Call::RegisterService { leads } => {
                 let home = self.home();
                 let node = self
@@ -158,9 +156,6 @@ impl Binding {
                 liveness.deregister(&self.client, timeout).await.map(done)
             }
             Call::WatchGroup { index } => self.watch_group(index, timeout).await.map(Answer::Group),
-            Call::Register(session) => self.register(&session, timeout).await.map(done),
-            Call::Unregister(session) => self.unregister(&session, timeout).await.map(done),
-            Call::DropRequest { index } => self.drop_request(index, timeout).await.map(done),
             Call::Depose(id) => self.client.depose_session(&id, timeout).await.map(done),
         }
     }
@@ -170,6 +165,74 @@ impl Binding {
             kind: FailureKind::Refused,
             message: "there is no liveness check: it has no ttl".to_owned(),
         })
+    }
+
+    /// The trigger key.
+    pub(super) fn key(&self) -> &str {
+        &self.terms.key
+    }
+
+    /// Whether the two groups' sessions are made alike, and can be one.
+    pub(super) fn bonds_with(&self, other: &Self) -> bool {
+        // Every field by name, so that whoever adds one has to decide.
+        let Terms {
+            key: _,
+            value: _,
+            ttl,
+            lock_delay,
+            check_id,
+            priority: _,
+            contact: _,
+            liveness_ttl,
+        } = &self.terms;
+        let theirs = &other.terms;
+        (ttl, lock_delay) == (&theirs.ttl, &theirs.lock_delay)
+            && (check_id, liveness_ttl) == (&theirs.check_id, &theirs.liveness_ttl)
+    }
+
+    /// Gives the service another name, where so many of this group's have one already.
+    pub(super) fn number_service(&mut self, earlier: usize) {
+        if let Some(liveness) = self.liveness.as_mut().filter(|_| earlier > 0) {
+            let key = format!("{}#{}", self.terms.key, earlier + 1);
+            liveness.rename(&key, &self.terms.value);
+        }
+    }
+
+    /// Has the service say for another group, too, why it would not lead.
+    pub(super) fn speak_for(&self, other: &Self) {
+        if let (Some(liveness), Some(word)) = (&self.liveness, &other.word) {
+            liveness.saying(Arc::clone(word));
+        }
+    }
+
+    /// Does that no more for a group, or for this one itself.
+    pub(super) fn speak_no_more_for(&self, other: &Self) {
+        if let (Some(liveness), Some(word)) = (&self.liveness, &other.word) {
+            liveness.no_longer_saying(word);
+        }
+    }
+
+    /// What a listing of everything below the trigger key says.
+    pub(super) fn group(&self, read: PrefixRead) -> GroupRead {
+        let key = &self.terms.key;
+        let (group, ignored) = group::read(key, read);
+        for entry in ignored {
+            debug!(key, entry, "ignored below the trigger key");
+        }
+        group
+    }
+
+    async fn watch_group(&self, index: u64, timeout: Duration) -> Result<GroupRead, Failure> {
+        let below = group::prefix(&self.terms.key);
+        // What a session sees first decides whether it may lead: no server that is behind tells it that.
+        let consistency = match index {
+            0 => Consistency::Default,
+            _ => Consistency::Stale,
+        };
+        let read = self
+            .client
+            .watch_prefix(&below, index, WATCH_WAIT, consistency, timeout);
+        Ok(self.group(read.await?))
     }
 
     async fn watch(

@@ -347,8 +347,9 @@ async fn exchange(way: &Way, endpoint: &Endpoint, request: &Request) -> Result<R
             Trouble::Failed(error::unavailable(&request.doing, &why))
         })?;
         let Some(chunk) = chunk else { break };
-        if body.len() + chunk.len() > MAX_BODY {
-            let why = format!("the answer of {endpoint} is longer than {MAX_BODY} bytes");
+        let room = MAX_BODY + request.room;
+        if body.len() + chunk.len() > room {
+            let why = format!("the answer of {endpoint} is longer than {room} bytes");
             return Err(Trouble::Failed(error::unavailable(&request.doing, &why)));
         }
         body.extend_from_slice(&chunk);

@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
+use crate::consul::binding::WATCH_WAIT;
 use crate::consul::client::{Client, Deadline, Reply};
 use crate::consul::name;
 use crate::consul::request::{Operation, Request};
@@ -62,31 +63,33 @@ impl Client {
         consistency: Consistency,
         timeout: Duration,
     ) -> Result<PrefixRead, Failure> {
-        let doing = format!("watch the keys below '{prefix}'");
-        let request = Request::get(Operation::ReadGroup, "kv", doing)
-            .path(prefix)
-            .about(Some(prefix.trim_end_matches('/')))
-            .query("recurse", "");
-        let request = consistently(request, consistency).blocking(index, wait, timeout);
+        let request = below(prefix, consistency).blocking(index, wait, timeout);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
-        let entries = if reply.status == StatusCode::NOT_FOUND {
+        if reply.status == StatusCode::NOT_FOUND {
             // Consul before 1.11 does not say that it left all of them out.
             reply.unless_hidden(&request)?;
-            Vec::new()
-        } else {
-            let wire: Vec<WireEntry> = reply.json()?;
-            wire.into_iter()
-                .map(|mut wire| {
-                    let key = std::mem::take(&mut wire.key);
-                    let entry = wire.entry().map_err(|why| reply.absurd(&why))?;
-                    Ok((key, entry))
-                })
-                .collect::<Result<_, Failure>>()?
-        };
-        Ok(PrefixRead {
-            index: reply.index(Some(index))?,
-            entries,
-        })
+        }
+        prefix_read(&reply, index)
+    }
+
+    /// The same of a folder with the keys of several groups, whose answer may have `room` more bytes. What the token
+    /// may not read is not there.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub(super) async fn watch_folder(
+        &self,
+        folder: &str,
+        index: u64,
+        consistency: Consistency,
+        room: usize,
+        timeout: Duration,
+    ) -> Result<PrefixRead, Failure> {
+        let request = below(folder, consistency)
+            .blocking(index, WATCH_WAIT, timeout)
+            .with_room(room);
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        prefix_read(&reply, index)
     }
 
     /// Waits until the key is newer than `index`, for as long as `timeout` allows and no longer
@@ -108,6 +111,30 @@ impl Client {
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         key_read(&reply, Some(index))
     }
+}
+
+fn below(prefix: &str, consistency: Consistency) -> Request {
+    let doing = format!("watch the keys below '{prefix}'");
+    let request = Request::get(Operation::ReadGroup, "kv", doing)
+        .path(prefix)
+        .about(Some(prefix.trim_end_matches('/')))
+        .query("recurse", "");
+    consistently(request, consistency)
+}
+
+fn prefix_read(reply: &Reply, previous: u64) -> Result<PrefixRead, Failure> {
+    let entries = if reply.status == StatusCode::NOT_FOUND {
+        Vec::new()
+    } else {
+        let wire: Vec<WireEntry> = reply.json()?;
+        wire.into_iter()
+            .map(|wire| wire.named().map_err(|why| reply.absurd(&why)))
+            .collect::<Result<_, Failure>>()?
+    };
+    Ok(PrefixRead {
+        index: reply.index(Some(previous))?,
+        entries,
+    })
 }
 
 fn request(key: &str, consistency: Consistency, doing: String) -> Request {
@@ -149,6 +176,12 @@ pub(super) struct WireEntry {
 }
 
 impl WireEntry {
+    /// With its name.
+    pub(super) fn named(mut self) -> Result<(String, Entry), String> {
+        let key = std::mem::take(&mut self.key);
+        Ok((key, self.entry()?))
+    }
+
     pub(super) fn entry(self) -> Result<Entry, String> {
         let value = self
             .value

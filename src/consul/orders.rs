@@ -6,7 +6,7 @@ use crate::consul::binding::group::{drain_key, request_key};
 use crate::consul::client::Client;
 use crate::consul::error;
 use crate::consul::request::Operation;
-use crate::consul::txn::{Op, Write};
+use crate::consul::txn::{Op, Part, Write};
 use crate::election::call::{Entry, Failure};
 
 impl Client {
@@ -86,14 +86,13 @@ impl Client {
         doing: &str,
         timeout: Duration,
     ) -> Result<Vec<Entry>, Failure> {
-        self.transact_as(
-            Operation::TransactGroup,
-            Some(key),
-            operations,
+        let part = Part {
+            operation: Operation::TransactGroup,
+            key,
             doing,
-            timeout,
-        )
-        .await
+            operations: operations.to_vec(),
+        };
+        self.transact_alone(part, timeout).await
     }
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Request {
     about: Option<String>,
     segments: Vec<String>,
     query: Vec<(&'static str, String)>,
+    /// How many bytes more than any other the answer may have.
+    pub(super) room: usize,
 }
 
 impl Request {
@@ -97,7 +99,14 @@ impl Request {
             about: None,
             segments,
             query: Vec::new(),
+            room: 0,
         }
+    }
+
+    /// Lets the answer have so many bytes more than any other.
+    pub(super) fn with_room(mut self, bytes: usize) -> Self {
+        self.room = bytes;
+        self
     }
 
     /// Names the trigger key or the node that it is about, for whoever has to grant a right.

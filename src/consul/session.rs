@@ -50,6 +50,8 @@ pub struct Session {
     pub node: String,
     /// How long nobody gets its keys after its death.
     pub lock_delay: Duration,
+    /// The checks of services that it dies with.
+    pub checks: Vec<String>,
 }
 
 impl Client {
@@ -263,6 +265,14 @@ struct WireSession {
     node: String,
     /// Nanoseconds; a float because JSON has no other numbers, exact up to 104 days.
     lock_delay: f64,
+    #[serde(default)]
+    service_checks: Option<Vec<WireBound>>,
+}
+
+#[derive(Deserialize)]
+struct WireBound {
+    #[serde(rename = "ID")]
+    id: String,
 }
 
 impl WireSession {
@@ -274,6 +284,12 @@ impl WireSession {
             name: self.name,
             node: name::node(self.node)?,
             lock_delay: Duration::from_secs_f64(lock_delay / 1e9),
+            checks: self
+                .service_checks
+                .into_iter()
+                .flatten()
+                .map(|check| check.id)
+                .collect(),
         })
     }
 }

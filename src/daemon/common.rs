@@ -11,11 +11,12 @@ use super::member::Member;
 use super::neighbours::Neighbours;
 use super::{Error, setup};
 use crate::config::{CheckMode, Config, Group, Hooks, KernelLease, Session};
-use crate::consul::{self, Binding, Client};
+use crate::consul::{self, Binding, Client, Hub};
 use crate::driver::clock::BootClock;
 use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::machine::Options;
+use crate::election::note::Before;
 use crate::logging::Chain;
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::lock::{self, GroupLock};
@@ -30,6 +31,9 @@ pub(super) struct Common {
     pub(super) config: Config,
     pub(super) directory: RuntimeDirectory,
     pub(super) client: Client,
+    pub(super) hub: Hub,
+    /// What no other process names its sessions by.
+    pub(super) process: u64,
     pub(super) hands: Option<Arc<Hands>>,
     pub(super) clock: BootClock,
     pub(super) neighbours: Neighbours,
@@ -62,30 +66,33 @@ impl Common {
             manage_vip = self.config.manage_vip,
             "taking part in the election"
         );
+        let memory = match alone {
+            Some(_) => Some(self.session_file(group)?),
+            None => None,
+        };
+        let before = memory.as_ref().map_or(Before::Nothing, SessionFile::before);
+        let terms_of_session = consul::Terms {
+            key: group.trigger_key.clone(),
+            value: group.trigger_value.clone(),
+            ttl: session.ttl,
+            lock_delay: session.lock_delay,
+            check_id: session.check_id.clone().filter(|_| bound),
+            priority: group.priority,
+            contact,
+            liveness_ttl: group.liveness_ttl,
+        };
+        let binding = Binding::new(self.client.clone(), terms_of_session)
+            .saying(move || seen.borrow().word());
         Ok(Member {
             group: group.clone(),
             terms: terms(&self.config, group),
             options: self.options(group),
             peers,
             health: self.health.clone(),
-            consul: Binding::new(
-                self.client.clone(),
-                consul::Terms {
-                    key: group.trigger_key.clone(),
-                    value: group.trigger_value.clone(),
-                    ttl: session.ttl,
-                    lock_delay: session.lock_delay,
-                    check_id: session.check_id.clone().filter(|_| bound),
-                    priority: group.priority,
-                    contact,
-                    liveness_ttl: group.liveness_ttl,
-                },
-            )
-            .saying(move || seen.borrow().word()),
-            memory: match alone {
-                Some(_) => Some(self.session_file(group)?),
-                None => None,
-            },
+            consul: self.hub.enter(binding, &before),
+            memory,
+            before,
+            process: self.process,
             directory: self.directory.clone(),
             hands: self.hands.clone(),
             clock: self.clock.clone(),
@@ -119,6 +126,7 @@ impl Common {
             preempt_after: group.preempt_after,
             liveness_ttl: group.liveness_ttl,
             peer_interval: self.config.peers.map(|peers| peers.interval),
+            beats_repeated: self.config.has_many_groups(),
             health: Health::Unknown,
         }
     }

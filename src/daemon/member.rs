@@ -11,7 +11,7 @@ use tracing::warn;
 use super::Error;
 use super::claims::Claim;
 use crate::config::Group;
-use crate::consul::Binding;
+use crate::consul::GroupLine;
 use crate::driver::clock::BootClock;
 use crate::driver::{self, World, journal};
 use crate::election::health::Health;
@@ -29,6 +29,11 @@ use crate::vip::kernel::LinkKernel;
 use crate::vip::sentry::Ward;
 use crate::vip::task;
 
+/// Returns a number that no process has ever had, and no other member either.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// One group on this host.
 pub(super) struct Member {
     pub(super) group: Group,
@@ -36,8 +41,12 @@ pub(super) struct Member {
     pub(super) options: Options,
     pub(super) peers: Option<Letterbox>,
     pub(super) health: watch::Receiver<Health>,
-    pub(super) consul: Binding,
+    pub(super) consul: GroupLine,
     pub(super) memory: Option<SessionFile>,
+    /// What it has found of the process before.
+    pub(super) before: Before,
+    /// What no other process names its sessions by.
+    pub(super) process: u64,
     pub(super) directory: RuntimeDirectory,
     pub(super) hands: Option<Arc<Hands>>,
     pub(super) clock: BootClock,
@@ -56,6 +65,8 @@ impl Member {
             health,
             consul,
             memory,
+            before,
+            process,
             directory,
             hands,
             clock,
@@ -63,14 +74,16 @@ impl Member {
             told,
         } = *self;
         let name = group.name().to_owned();
-        // No two processes, and so no two sessions, ever have the same name.
-        let nonce = RandomState::new().build_hasher().finish();
+        let seed = random();
         let params = Params {
             terms,
-            session_name: format!("vip-elector {name} {} {nonce:016x}", group.trigger_value),
+            session_name: format!(
+                "vip-elector {name} {} {:016x}-{seed:016x}",
+                group.trigger_value, process
+            ),
             value: group.trigger_value,
             options,
-            before: memory.as_ref().map_or(Before::Nothing, SessionFile::before),
+            before,
         };
         let mut tasks = JoinSet::new();
         let link = match hands {
@@ -111,7 +124,7 @@ impl Member {
             stop: stopping,
             told,
         };
-        let mut driver = Box::pin(driver::run(&name, params, nonce, world));
+        let mut driver = Box::pin(driver::run(&name, params, seed, world));
         let outcome = tokio::select! {
             outcome = &mut driver => outcome,
             // Without it nothing would be known of the address: better to start over.

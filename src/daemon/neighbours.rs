@@ -3,13 +3,14 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 use vip_netlink::Netlink;
 
 use crate::config::{Config, Group, Vip};
-use crate::election::candidate::Contact;
+use crate::election::candidate::{Contact, Secret};
 use crate::logging::Chain;
 use crate::peers::contact::{self, Own};
 use crate::peers::own;
@@ -18,6 +19,8 @@ use crate::peers::post::{Letterbox, Post};
 /// The process's socket, and what is not to be published as its address.
 pub(super) struct Neighbours {
     post: Option<Post>,
+    /// How often heartbeats go out, and what those to this host are signed with, where several groups share them.
+    shared: Option<(Duration, OnceLock<Secret>)>,
     vips: Mutex<Vec<IpAddr>>,
     consul: Vec<IpAddr>,
 }
@@ -38,8 +41,12 @@ impl Neighbours {
                 .ok(),
         };
         let consul = config.access.endpoints.iter();
+        let interval = config.peers.map(|peers| peers.interval);
         Self {
             post,
+            shared: interval
+                .filter(|_| config.has_many_groups())
+                .map(|interval| (interval, OnceLock::new())),
             vips: Mutex::default(),
             consul: consul.filter_map(|endpoint| endpoint.ip()).collect(),
         }
@@ -81,7 +88,8 @@ impl Neighbours {
             );
             return (None, None);
         };
-        let secret = match own::fresh_secret() {
+        let known = self.shared.as_ref().and_then(|(_, secret)| secret.get());
+        let secret = match known.copied().map_or_else(own::fresh_secret, Ok) {
             Ok(secret) => secret,
             Err(error) => {
                 warn!(
@@ -93,8 +101,12 @@ impl Neighbours {
                 return (None, None);
             }
         };
+        let letterbox = match &self.shared {
+            Some((interval, shared)) => post.open_shared(shared.get_or_init(|| secret), *interval),
+            None => post.open(&secret),
+        };
         debug!(group = name, %address, "other hosts are heard");
-        (Some(Contact { address, secret }), Some(post.open(&secret)))
+        (Some(Contact { address, secret }), Some(letterbox))
     }
 
     /// Returns what fills the letterboxes, for as long as it is polled.

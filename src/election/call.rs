@@ -157,6 +157,16 @@ pub enum Call {
     },
     /// Ends the session of a leader that is silent.
     Depose(SessionId),
+    /// Sees to it that this session, which others go on with, does not have the trigger key and is never given it:
+    /// carried out only if the key is as it was seen. Says nothing of a clean ending.
+    LetGo {
+        /// The session that is left.
+        session: SessionId,
+        /// The key as a consistent read has shown it.
+        seen: Option<Entry>,
+        /// Whether our candidate entry goes with it.
+        registered: bool,
+    },
 }
 
 /// Who gets the lock from a leader that gives it up.
@@ -193,7 +203,40 @@ impl Call {
             Self::DropRequest { .. } => 19,
             Self::Depose(_) => 20,
             Self::WatchThroughLeader { .. } => 21,
+            Self::LetGo { .. } => 22,
         })
+    }
+
+    /// Returns how many operations a transaction has that carries it out; none, where it is none.
+    pub fn operations(&self) -> usize {
+        match self {
+            Self::Register(_) => 1,
+            Self::MarkVacant
+            | Self::Acquire { .. }
+            | Self::Restore(_)
+            | Self::Unregister(_)
+            | Self::DropRequest { .. } => 2,
+            Self::Release { registered, .. } => 2 + usize::from(*registered),
+            Self::HandOver {
+                registered,
+                request,
+                ..
+            } => 3 + usize::from(*registered) + 2 * usize::from(request.is_some()),
+            Self::LetGo { registered, .. } => 3 + usize::from(*registered),
+            Self::CreateSession { .. }
+            | Self::FindSession { .. }
+            | Self::RenewSession(_)
+            | Self::DestroySession(_)
+            | Self::SessionLockDelay(_)
+            | Self::Read
+            | Self::Watch { .. }
+            | Self::WatchThroughLeader { .. }
+            | Self::RegisterService { .. }
+            | Self::Feed
+            | Self::DeregisterService
+            | Self::WatchGroup { .. }
+            | Self::Depose(_) => 0,
+        }
     }
 }
 
@@ -221,6 +264,7 @@ impl fmt::Display for Call {
             Self::Unregister(_) => "leaving the candidates",
             Self::DropRequest { .. } => "deleting the switchover request",
             Self::Depose(_) => "ending the silent leader's session",
+            Self::LetGo { .. } => "leaving the session to others",
         })
     }
 }

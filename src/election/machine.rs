@@ -39,6 +39,7 @@ pub use self::exchange::{Action, DeadlineReason, Event};
 use self::joining::Joining;
 use self::member::{Member, Part};
 pub use self::params::{Options, Params};
+pub(crate) use self::peers::BEATS_REPEATED;
 use self::preflight::Preflight;
 use self::resigning::Resigning;
 use self::shared::{Core, Leftover};
@@ -105,15 +106,20 @@ impl Machine {
                 }
             }
             Event::Remembered { op, kept } => self.remembered(now, op, kept),
-            Event::Heard(said) => {
+            Event::Heard { at, said } => {
                 let own = self.session();
-                self.core.heard(now, own.as_ref(), said);
+                self.core.heard(now, at.min(now), own.as_ref(), said);
             }
             Event::Health(health) => self.core.health = health,
             Event::Stop => self.core.stopping = true,
         }
         self.settle(now);
         self.core.take_actions()
+    }
+
+    /// Returns the session of the leader whose heartbeats it waits for, if there is one.
+    pub fn listens_to(&self) -> Option<&SessionId> {
+        self.core.listens_to()
     }
 
     /// Returns when, and why, [`step`](Self::step) must be called with [`Event::DeadlineReached`].

@@ -46,10 +46,28 @@ pub enum Rule {
     /// A leader is silent for long enough before its session is ended that the kernel is done when the
     /// lock-delay is over. Broken: a few missed heartbeats are enough.
     PatienceOutlastsKernel,
+    /// A read that several groups share answers only those who asked before it was sent. Broken: what came in
+    /// just before is given to a later asker.
+    ReadAnswersEarlierCalls,
+    /// A group is never given a session again that it has left. Broken: it is, if others go on with it.
+    LeftSessionIsNotReturned,
+    /// A group that gives up a session which others use does not end it. Broken: it does.
+    OneGroupEndsNoOther,
+    /// A group has left a shared session when it is proven that its key is not locked by it. Broken: when it
+    /// wants to.
+    LeavingIsProven,
 }
 
 impl Rule {
-    /// Every rule.
+    /// Those of what several groups of one process share.
+    pub const SHARED: [Self; 4] = [
+        Self::ReadAnswersEarlierCalls,
+        Self::LeftSessionIsNotReturned,
+        Self::OneGroupEndsNoOther,
+        Self::LeavingIsProven,
+    ];
+
+    /// Every rule of one group alone.
     pub const ALL: [Self; 14] = [
         Self::LeaseWithinLockDelay,
         Self::ConfirmByConsistentRead,
@@ -84,6 +102,10 @@ impl Rule {
             Self::HandedOverLockIsConfirmed => "a lock that was handed over is confirmed",
             Self::LivenessOutlastsKernel => "the liveness check outlasts the kernel's lifetime",
             Self::PatienceOutlastsKernel => "a silent leader is given the kernel's lifetime",
+            Self::ReadAnswersEarlierCalls => "a shared read answers those who asked before it",
+            Self::LeftSessionIsNotReturned => "a group is never given a session that it has left",
+            Self::OneGroupEndsNoOther => "a group does not end a session that others use",
+            Self::LeavingIsProven => "a shared session is left when its key is proven free",
         }
     }
 }

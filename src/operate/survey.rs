@@ -124,7 +124,12 @@ fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
         part.candidate = Some(candidate.priority);
         part.since = seen.since.get(&candidate.value).cloned();
         if !part.sessions.iter().any(|(id, _)| *id == candidate.session) {
-            part.sessions.push((candidate.session.clone(), None));
+            // It may be named after another group of its process.
+            let mut all = seen.sessions.iter().flatten();
+            let session = all.find(|session| session.id == candidate.session);
+            let node = session.map(|session| session.node.clone());
+            part.node = part.node.take().or_else(|| node.clone());
+            part.sessions.push((candidate.session.clone(), node));
         }
     }
     let prefix = format!("{LIVENESS_SERVICE}/{group}/");
@@ -145,6 +150,17 @@ fn parts(group: &str, seen: &Seen) -> BTreeMap<String, Part> {
             part.leads_since = since;
         } else if part.since.is_none() {
             part.since = since;
+        }
+    }
+    for (value, part) in parts.iter_mut().filter(|(_, part)| part.alive.is_none()) {
+        // So may the service be.
+        let shared = seen.services.iter().flatten().find(|service| {
+            let of = service.id.rsplit_once('/').map(|(_, value)| value);
+            of == Some(value) && part.node.as_ref() == Some(&service.node)
+        });
+        if let Some(service) = shared {
+            part.alive = Some(service.alive);
+            part.word = service.word.clone();
         }
     }
     for value in &seen.below.drained {

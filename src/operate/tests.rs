@@ -40,6 +40,7 @@ fn session(value: &str, node: &str) -> Session {
         name: format!("vip-elector {KEY} {value} 00000000000000ff-0"),
         node: node.to_owned(),
         lock_delay: Duration::from_secs(3),
+        checks: Vec::new(),
     }
 }
 
@@ -337,4 +338,21 @@ fn what_cannot_work_is_refused_with_the_reason() {
     assert!(refuse::leaves_nobody(&none_fit, "web1"));
     assert!(!refuse::leaves_nobody(&view, "web1"));
     assert!(!refuse::leaves_nobody(&none_fit, "web2"));
+}
+
+#[test]
+fn a_session_may_be_named_after_another_group_of_its_process() {
+    let mut seen = usual();
+    for session in seen.sessions.as_mut().unwrap() {
+        session.name = session.name.replace(KEY, "another/key");
+    }
+    for service in seen.services.as_mut().unwrap() {
+        service.id = service.id.replace(KEY, "another/key");
+        service.alive = service.node != "n2";
+    }
+    let view = survey(KEY, "desk", None, seen);
+    let host = |name: &str| view.hosts.iter().find(|host| host.host == name).unwrap();
+    assert_eq!(host("web1").node.as_deref(), Some("n1"));
+    assert!(host("web1").fit);
+    assert_eq!(host("web2").health, "its daemon is not heard of any more");
 }

@@ -1,27 +1,39 @@
 //! Driver: the one UDP socket of the process, and a letterbox for each group.
 //!
 //! [`Post::deliver`] is one task, spawned by the daemon. It reads what arrives, drops what nobody who
-//! knows a secret has signed, and puts the rest into the letterbox of the group whose secret it was. It
+//! knows a secret has signed, and puts the rest into the letterboxes of the groups whose secret it was. It
 //! ends when it is dropped, and is cancel safe: what was not read yet is lost, and nothing is said of
 //! it, as with every datagram.
 //!
 //! A flood costs its reading: a few datagrams at a time, so that every other task has its turn; none of
 //! them is logged above trace, and none is remembered before its signature is verified.
+//!
+//! # Many groups
+//!
+//! A heartbeat says that a session's process lives, and groups share sessions. So groups that share a secret hear one
+//! heartbeat of each leader, and are woken for one in [`BEATS_REPEATED`]; the newest is there for whoever
+//! is about to take a leader for silent. In the other direction the post repeats what a group has said, for less long than
+//! the others wait, once for all groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::UdpSocket;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 use tracing::trace;
 
+use crate::driver::clock;
+use crate::election::call::SessionId;
 use crate::election::candidate::{Contact, Secret};
-use crate::election::peer::Datagram;
+use crate::election::machine::BEATS_REPEATED;
+use crate::election::peer::{Datagram, Message};
+use crate::election::time::Timestamp;
 use crate::peers::Peers;
 use crate::peers::wire::{self, Key, Sealed, SecretId};
 
@@ -30,6 +42,9 @@ const TURN: usize = 32;
 
 /// How many datagrams a letterbox holds. A fuller one loses the oldest, which say least.
 const ROOM: usize = 64;
+
+/// How many leaders are listened to for the groups of one secret.
+const LEADERS: usize = 64;
 
 /// After a socket that cannot be read.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -45,26 +60,51 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// The socket, and whose letterboxes it fills; clones share both.
+/// The socket, and whose letterboxes it fills. Clones share both.
 #[derive(Clone, Debug)]
 pub struct Post {
     socket: Arc<UdpSocket>,
     listen: SocketAddr,
-    boxes: Boxes,
+    slots: Arc<Mutex<BTreeMap<SecretId, Slot>>>,
+    repeats: Arc<Mutex<BTreeMap<Route, Repeat>>>,
     counts: Arc<Counts>,
 }
 
-type Boxes = Arc<Mutex<BTreeMap<SecretId, Slot>>>;
-
-fn open(boxes: &Boxes) -> MutexGuard<'_, BTreeMap<SecretId, Slot>> {
-    boxes.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Where a group's datagrams are put.
+/// The letterboxes of one secret.
 #[derive(Debug)]
 struct Slot {
     key: Key,
-    queue: broadcast::Sender<Datagram>,
+    letterboxes: Vec<Weak<Inside>>,
+    /// The newest heartbeat of each leader.
+    beats: Arc<Mutex<BTreeMap<SessionId, Beat>>>,
+}
+
+#[derive(Debug)]
+struct Beat {
+    came_at: Timestamp,
+    said: Datagram,
+    /// When the groups were last woken for one.
+    rung_at: Timestamp,
+}
+
+/// To whom, and of which session.
+type Route = (SocketAddr, SecretId, SessionId);
+
+/// A heartbeat that is said again.
+#[derive(Debug)]
+struct Repeat {
+    contact: Contact,
+    said: Datagram,
+    interval: Duration,
+    sent_at: Timestamp,
+    until: Timestamp,
+}
+
+/// What is in a letterbox.
+#[derive(Debug, Default)]
+struct Inside {
+    queue: Mutex<VecDeque<(Timestamp, Datagram)>>,
+    bell: Notify,
 }
 
 impl Post {
@@ -88,7 +128,8 @@ impl Post {
         Ok(Self {
             listen: socket.local_addr().map_err(failed)?,
             socket: Arc::new(socket),
-            boxes: Boxes::default(),
+            slots: Arc::default(),
+            repeats: Arc::default(),
             counts: Arc::default(),
         })
     }
@@ -103,35 +144,53 @@ impl Post {
         Arc::clone(&self.counts)
     }
 
-    /// Opens the letterbox of the group whose secret this is, until that is dropped.
+    /// Opens the letterbox of a group that alone has this secret.
     pub fn open(&self, secret: &Secret) -> Letterbox {
+        self.letterbox(secret, None)
+    }
+
+    /// Opens the letterbox of one of the groups with this secret, which hear and say a heartbeat each `interval`, all of
+    /// them together.
+    pub fn open_shared(&self, secret: &Secret, interval: Duration) -> Letterbox {
+        self.letterbox(secret, Some(interval))
+    }
+
+    fn letterbox(&self, secret: &Secret, interval: Option<Duration>) -> Letterbox {
         let key = Key::new(secret);
-        let id = key.id();
-        let (queue, arriving) = broadcast::channel(ROOM);
-        open(&self.boxes).insert(id, Slot { key, queue });
+        let inside = Arc::new(Inside::default());
+        let mut slots = self.slots();
+        let is_open = |inside: &Weak<Inside>| inside.strong_count() > 0;
+        slots.retain(|_, slot| slot.letterboxes.iter().any(is_open));
+        let slot = slots.entry(key.id()).or_insert_with(|| Slot {
+            key,
+            letterboxes: Vec::new(),
+            beats: Arc::default(),
+        });
+        slot.letterboxes.retain(is_open);
+        slot.letterboxes.push(Arc::downgrade(&inside));
         Letterbox {
-            id,
-            boxes: Arc::clone(&self.boxes),
-            socket: Arc::clone(&self.socket),
-            is_ipv6: self.listen.is_ipv6(),
-            arriving,
-            counts: Arc::clone(&self.counts),
+            beats: Arc::clone(&slot.beats),
+            post: self.clone(),
+            inside,
+            interval,
+            last: None,
         }
     }
 
-    /// Fills the letterboxes, for as long as it is polled.
+    /// Fills the letterboxes, and repeats heartbeats, for as long as it is polled.
     pub async fn deliver(self) {
         // One byte more than a datagram has, so that a longer one is seen as such.
         let mut bytes = [0; wire::LENGTH + 1];
         loop {
-            let turn = match self.socket.readable().await {
-                Ok(()) => self.take_turn(&mut bytes),
-                Err(error) => Err(error),
+            let wait = self.repeat(clock::now());
+            let readable = tokio::select! {
+                readable = self.socket.readable() => readable,
+                () = sleep(wait) => continue,
             };
-            match turn {
+            match readable.and_then(|()| self.take_turn(&mut bytes)) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                     trace!(%error, "nothing can be heard from other hosts");
-                    tokio::time::sleep(PAUSE).await;
+                    sleep(PAUSE).await;
                 }
                 Ok(()) | Err(_) => tokio::task::yield_now().await,
             }
@@ -148,43 +207,39 @@ impl Post {
     }
 
     fn sort(&self, bytes: &[u8]) {
-        let boxes = open(&self.boxes);
+        let mut slots = self.slots();
         let read = Sealed::parse(bytes).and_then(|sealed| {
-            let slot = boxes.get(&sealed.to())?;
-            Some((slot, sealed.open(&slot.key)?))
+            let slot = slots.get_mut(&sealed.to())?;
+            let datagram = sealed.open(&slot.key)?;
+            Some((slot, datagram))
         });
-        match read {
-            Some((slot, datagram)) => {
-                count(&self.counts.heard, 1);
-                // Fails where the group has ended.
-                let _ = slot.queue.send(datagram);
+        let Some((slot, datagram)) = read else {
+            return count(&self.counts.refused, 1);
+        };
+        count(&self.counts.heard, 1);
+        let lost = slot.put(clock::now(), datagram);
+        count(&self.counts.overrun, lost);
+    }
+
+    /// Says again what is due to be. Returns for how long nothing is.
+    fn repeat(&self, now: Timestamp) -> Duration {
+        let mut repeats = self.repeats();
+        repeats.retain(|_, repeat| now < repeat.until);
+        let mut next = now + PAUSE;
+        for repeat in repeats.values_mut() {
+            if repeat.sent_at + repeat.interval <= now {
+                repeat.sent_at = now;
+                repeat.said.sequence = sequence(now);
+                self.say(&repeat.contact, &repeat.said);
             }
-            None => count(&self.counts.refused, 1),
+            next = next.min(repeat.sent_at + repeat.interval);
         }
+        next.since(now).max(Duration::from_millis(1))
     }
-}
 
-/// One group's way to the other hosts, and theirs to it.
-#[derive(Debug)]
-pub struct Letterbox {
-    id: SecretId,
-    boxes: Boxes,
-    socket: Arc<UdpSocket>,
-    is_ipv6: bool,
-    arriving: broadcast::Receiver<Datagram>,
-    counts: Arc<Counts>,
-}
-
-impl Drop for Letterbox {
-    fn drop(&mut self) {
-        open(&self.boxes).remove(&self.id);
-    }
-}
-
-impl Peers for Letterbox {
     /// Where the kernel has no room, no route or no socket of that family, the datagram is lost, as it
     /// may be anywhere on its way.
-    fn send(&mut self, contact: &Contact, datagram: &Datagram) {
+    fn say(&self, contact: &Contact, datagram: &Datagram) {
         let Some(bytes) = Key::new(&contact.secret).seal(datagram) else {
             count(&self.counts.unsent, 1);
             trace!(
@@ -193,7 +248,7 @@ impl Peers for Letterbox {
             );
             return;
         };
-        let address = as_seen_from(self.is_ipv6, contact.address);
+        let address = as_seen_from(self.listen.is_ipv6(), contact.address);
         match self.socket.try_send_to(&bytes, address) {
             Ok(_) => count(&self.counts.sent, 1),
             Err(error) => {
@@ -203,15 +258,158 @@ impl Peers for Letterbox {
         }
     }
 
-    async fn heard(&mut self) -> Datagram {
-        loop {
-            match self.arriving.recv().await {
-                Ok(datagram) => return datagram,
-                Err(RecvError::Lagged(lost)) => count(&self.counts.overrun, lost),
-                // Nobody delivers any more.
-                Err(RecvError::Closed) => std::future::pending().await,
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<SecretId, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, BTreeMap<Route, Repeat>> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Returns how many had to make room.
+    fn put(&mut self, now: Timestamp, datagram: Datagram) -> u64 {
+        let beats = matches!(datagram.message, Message::Heartbeat { .. });
+        if beats && self.letterboxes.len() > 1 {
+            if self.beat(now, datagram) {
+                for inside in self.letterboxes.iter().filter_map(Weak::upgrade) {
+                    inside.bell.notify_one();
+                }
             }
+            return 0;
         }
+        let mut lost = 0;
+        for inside in self.letterboxes.iter().filter_map(Weak::upgrade) {
+            let mut queue = inside.queue();
+            if queue.len() >= ROOM {
+                queue.pop_front();
+                lost += 1;
+            }
+            queue.push_back((now, datagram.clone()));
+            drop(queue);
+            inside.bell.notify_one();
+        }
+        lost
+    }
+
+    /// Keeps the newest. Returns whether the groups are to be woken for it.
+    fn beat(&mut self, now: Timestamp, said: Datagram) -> bool {
+        let Message::Heartbeat { patience } = said.message else {
+            return false;
+        };
+        let mut beats = lock(&self.beats);
+        let Some(beat) = beats.get_mut(&said.leader) else {
+            let long_silent = |beat: &Beat| now.since(beat.came_at) > Duration::from_secs(60);
+            beats.retain(|_, beat| !long_silent(beat));
+            if beats.len() < LEADERS {
+                let beat = Beat {
+                    came_at: now,
+                    said: said.clone(),
+                    rung_at: now,
+                };
+                beats.insert(said.leader, beat);
+            }
+            return true;
+        };
+        if said.sequence <= beat.said.sequence {
+            return false;
+        }
+        beat.came_at = now;
+        beat.said = said;
+        let wakes = now.since(beat.rung_at) >= patience / 2;
+        if wakes {
+            beat.rung_at = now;
+        }
+        wakes
+    }
+}
+
+/// One group's way to the other hosts, and theirs to it.
+#[derive(Debug)]
+pub struct Letterbox {
+    post: Post,
+    inside: Arc<Inside>,
+    beats: Arc<Mutex<BTreeMap<SessionId, Beat>>>,
+    /// From one heartbeat to the next, where several groups share them.
+    interval: Option<Duration>,
+    /// The leader and the sequence of the last heartbeat that was taken out, and when.
+    last: Option<(SessionId, u64, Timestamp)>,
+}
+
+impl Letterbox {
+    /// Takes out this leader's newest heartbeat, if it was not yet, and another was not just before.
+    fn beat_of(&mut self, leader: &SessionId, at_once: bool) -> Option<(Timestamp, Datagram)> {
+        let beats = lock(&self.beats);
+        let beat = beats.get(leader)?;
+        let Message::Heartbeat { patience } = beat.said.message else {
+            return None;
+        };
+        if let Some((of, sequence, at)) = &self.last
+            && of == leader
+            && (*sequence >= beat.said.sequence
+                || !at_once && beat.came_at.since(*at) < patience / 4)
+        {
+            return None;
+        }
+        let said = beat.said.clone();
+        self.last = Some((leader.clone(), said.sequence, beat.came_at));
+        Some((beat.came_at, said))
+    }
+}
+
+impl Peers for Letterbox {
+    fn send(&mut self, contact: &Contact, datagram: &Datagram) {
+        let (Some(interval), Message::Heartbeat { .. }) = (self.interval, datagram.message) else {
+            return self.post.say(contact, datagram);
+        };
+        let now = clock::now();
+        let secret = Key::new(&contact.secret).id();
+        let route = (contact.address, secret, datagram.from.clone());
+        // A group says it once in so many intervals, and may be late by one.
+        let until = now + interval * (BEATS_REPEATED + 1);
+        let mut repeats = self.post.repeats();
+        let first = !repeats.contains_key(&route);
+        let repeat = repeats.entry(route).or_insert_with(|| Repeat {
+            contact: *contact,
+            said: datagram.clone(),
+            interval,
+            sent_at: now,
+            until,
+        });
+        repeat.until = repeat.until.max(until);
+        repeat.said = datagram.clone();
+        // What another group has said a moment ago needs not be said again.
+        if first || now.since(repeat.sent_at) >= interval / 2 {
+            repeat.sent_at = now;
+            self.post.say(contact, datagram);
+        }
+    }
+
+    async fn heard(&mut self, leader: Option<SessionId>) -> (Timestamp, Datagram) {
+        loop {
+            let said = self.inside.queue().pop_front();
+            if let Some(said) = said {
+                return said;
+            }
+            let beat = leader
+                .as_ref()
+                .and_then(|leader| self.beat_of(leader, false));
+            if let Some(beat) = beat {
+                return beat;
+            }
+            self.inside.bell.notified().await;
+        }
+    }
+
+    fn unheard(&mut self, leader: &SessionId) -> Option<(Timestamp, Datagram)> {
+        self.beat_of(leader, true)
+    }
+}
+
+impl Inside {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<(Timestamp, Datagram)>> {
+        lock(&self.queue)
     }
 }
 
@@ -254,6 +452,15 @@ impl Counts {
 
 fn count(counter: &AtomicU64, times: u64) {
     counter.fetch_add(times, Ordering::Relaxed);
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rises also over the restarts of a process, because what it is made of starts with the host.
+fn sequence(now: Timestamp) -> u64 {
+    now.since_boot().as_micros().try_into().unwrap_or(u64::MAX)
 }
 
 /// A socket for both families takes IPv4 addresses as mapped ones (RFC 4291, section 2.5.5.2).

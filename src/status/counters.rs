@@ -133,7 +133,8 @@ impl Timed {
             | Call::Register(_)
             | Call::Unregister(_)
             | Call::DropRequest { .. }
-            | Call::Depose(_) => None,
+            | Call::Depose(_)
+            | Call::LetGo { .. } => None,
         }
     }
 }

@@ -150,7 +150,7 @@ impl Snapshot {
             Some(
                 Event::DeadlineReached
                 | Event::Remembered { .. }
-                | Event::Heard(_)
+                | Event::Heard { .. }
                 | Event::Health(_)
                 | Event::Stop,
             )

@@ -18,6 +18,7 @@ mod liveness;
 mod operate;
 mod secrets;
 mod security;
+mod together;
 mod tokens;
 mod unheard;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let trials = [
         election::trials(),
         candidates::trials(),
+        together::trials(),
         checks::trials(),
         liveness::trials(),
         failover::trials(),

@@ -15,6 +15,7 @@ mod hooks;
 mod hostile;
 mod lines;
 mod peers;
+mod sharing;
 mod simulation;
 mod status;
 mod supply_chain;

@@ -62,6 +62,10 @@ fn heartbeat(sequence: u64) -> Datagram {
     }
 }
 
+async fn next(letterbox: &mut Letterbox) -> Datagram {
+    letterbox.heard(None).await.1
+}
+
 async fn soon<T>(awaited: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, awaited).await.unwrap()
 }
@@ -102,9 +106,9 @@ async fn what_one_host_says_the_other_one_hears() {
     let (one, mut one_box, one_counts, _) = Host::new().await.deliver();
     let (other, mut other_box, other_counts, _) = Host::at("[::]:0").await.deliver();
     one_box.send(&other, &heartbeat(1));
-    assert_eq!(soon(other_box.heard()).await, heartbeat(1));
+    assert_eq!(soon(next(&mut other_box)).await, heartbeat(1));
     other_box.send(&one, &heartbeat(2));
-    assert_eq!(soon(one_box.heard()).await, heartbeat(2));
+    assert_eq!(soon(next(&mut one_box)).await, heartbeat(2));
     for counts in [one_counts, other_counts] {
         assert_eq!((counts.sent(), counts.heard()), (1, 1));
         assert_eq!((counts.unsent(), counts.refused()), (0, 0));
@@ -123,10 +127,10 @@ async fn each_group_hears_what_is_said_to_it() {
     };
     first.send(&second_contact, &heartbeat(2));
     second.send(&first_contact, &heartbeat(1));
-    assert_eq!(soon(first.heard()).await, heartbeat(1));
-    assert_eq!(soon(second.heard()).await, heartbeat(2));
-    assert_eq!(first.heard().now_or_never(), None);
-    assert_eq!(second.heard().now_or_never(), None);
+    assert_eq!(soon(next(&mut first)).await, heartbeat(1));
+    assert_eq!(soon(next(&mut second)).await, heartbeat(2));
+    assert_eq!(next(&mut first).now_or_never(), None);
+    assert_eq!(next(&mut second).now_or_never(), None);
 }
 
 #[tokio::test]
@@ -143,9 +147,9 @@ async fn a_flood_costs_its_reading() {
         }
     }
     sender.send(&contact, &heartbeat(2));
-    assert_eq!(soon(letterbox.heard()).await, heartbeat(1));
-    assert_eq!(soon(letterbox.heard()).await, heartbeat(2));
-    assert_eq!(letterbox.heard().now_or_never(), None);
+    assert_eq!(soon(next(&mut letterbox)).await, heartbeat(1));
+    assert_eq!(soon(next(&mut letterbox)).await, heartbeat(2));
+    assert_eq!(next(&mut letterbox).now_or_never(), None);
     assert_eq!((counts.heard(), counts.refused()), (2, 10_000));
 }
 
@@ -179,9 +183,9 @@ async fn a_full_letterbox_keeps_the_newest() {
         .await;
     }
     for number in 37..=100 {
-        assert_eq!(letterbox.heard().now_or_never(), Some(heartbeat(number)));
+        assert_eq!(next(&mut letterbox).now_or_never(), Some(heartbeat(number)));
     }
-    assert_eq!(letterbox.heard().now_or_never(), None);
+    assert_eq!(next(&mut letterbox).now_or_never(), None);
     assert_eq!((counts.heard(), counts.overrun()), (100, 36));
 }
 
@@ -204,7 +208,7 @@ async fn without_a_post_nothing_is_heard() {
     let (_, mut letterbox, _, delivering) = Host::new().await.deliver();
     delivering.abort();
     assert!(delivering.await.unwrap_err().is_cancelled());
-    assert_eq!(letterbox.heard().now_or_never(), None);
+    assert_eq!(next(&mut letterbox).now_or_never(), None);
 
     let contact = Contact {
         address: "127.0.0.1:9".parse().unwrap(),
@@ -212,7 +216,7 @@ async fn without_a_post_nothing_is_heard() {
     };
     let mut nobody = None::<Letterbox>;
     nobody.send(&contact, &heartbeat(1));
-    assert_eq!(nobody.heard().now_or_never(), None);
+    assert_eq!(nobody.heard(None).now_or_never(), None);
 }
 
 #[tokio::test]
@@ -224,4 +228,64 @@ async fn a_port_that_is_taken_is_named() {
         error.to_string(),
         format!("listening for other hosts on udp {taken}")
     );
+}
+
+#[tokio::test]
+async fn groups_that_share_a_secret_say_a_heartbeat_once_and_hear_every_one() {
+    let interval = Duration::from_millis(200);
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let (ours, theirs) = (
+        Post::bind(listen).await.unwrap(),
+        Post::bind(listen).await.unwrap(),
+    );
+    let secret = own::fresh_secret().unwrap();
+    let contact = Contact {
+        address: theirs.listen(),
+        secret,
+    };
+    let mut sayers: Vec<_> = (0..10)
+        .map(|_| ours.open_shared(&own::fresh_secret().unwrap(), interval))
+        .collect();
+    let mut hearers: Vec<_> = (0..10)
+        .map(|_| theirs.open_shared(&secret, interval))
+        .collect();
+    for sayer in &mut sayers {
+        sayer.send(&contact, &heartbeat(1));
+    }
+    assert_eq!(ours.counts().sent(), 1);
+    let counts = theirs.counts();
+    let task = tokio::spawn(theirs.deliver());
+    let leader = heartbeat(1).leader;
+    for hearer in &mut hearers {
+        let (_, said) = soon(hearer.heard(Some(leader.clone()))).await;
+        assert_eq!(said, heartbeat(1));
+        assert_eq!(hearer.unheard(&leader), None, "it was heard");
+        assert_eq!(hearer.heard(None).now_or_never(), None);
+    }
+
+    // The post goes on for a while, and the newest is there for whoever asks.
+    let repeating = tokio::spawn(ours.clone().deliver());
+    soon(async {
+        while counts.heard() < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for hearer in &mut hearers {
+        let (_, said) = hearer.unheard(&leader).unwrap();
+        assert!(said.sequence > 1);
+    }
+    soon(async {
+        let mut last = 0;
+        while counts.heard() != std::mem::replace(&mut last, counts.heard()) {
+            tokio::time::sleep(interval * 7).await;
+        }
+    })
+    .await;
+    assert!(
+        ours.counts().sent() < 10,
+        "for no longer than a group is heard"
+    );
+    task.abort();
+    repeating.abort();
 }

@@ -9,7 +9,8 @@
 //! cannot be reached, the check is not passed, and that is what it is for: such a host is as good as
 //! gone.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::Terms;
@@ -35,32 +36,58 @@ pub(super) struct Liveness {
     agent: Mutex<Option<Client>>,
     /// Whether we lead, and since when that is so.
     since: Mutex<Option<(bool, String)>>,
-    word: Says,
+    words: Mutex<Vec<Says>>,
     /// Since when what Consul was told last is so: in other words, it is not told again.
     told: Mutex<Option<String>>,
+    /// Checks of services of ours that sessions of the process before are bound to.
+    older: Mutex<BTreeSet<String>>,
 }
 
 /// Says why this host would not lead.
-pub(super) type Says = Box<dyn Fn() -> Option<Word> + Send + Sync>;
+pub(in crate::consul) type Says = Arc<dyn Fn() -> Option<Word> + Send + Sync>;
 
 impl Liveness {
     /// Prepares the service of a group; `None` where it shall have none.
     pub(super) fn of(terms: &Terms) -> Option<Self> {
-        let service = format!("{NAME}/{}/{}", terms.key, terms.value);
+        let service = id(&terms.key, &terms.value);
         Some(Self {
             check: format!("service:{service}"),
             service,
             ttl: terms.liveness_ttl?,
             agent: Mutex::new(None),
             since: Mutex::new(None),
-            word: Box::new(|| None),
+            words: Mutex::default(),
             told: Mutex::new(None),
+            older: Mutex::default(),
         })
     }
 
-    /// Has whoever looks at the service told more of this host.
-    pub(super) fn saying(&mut self, word: Says) {
-        self.word = word;
+    /// Before it is registered: `key` is no trigger key of any group.
+    pub(super) fn rename(&mut self, key: &str, value: &str) {
+        self.service = id(key, value);
+        self.check = format!("service:{}", self.service);
+    }
+
+    /// Has whoever looks at the service told more of this host: the first word that there is.
+    pub(super) fn saying(&self, word: Says) {
+        self.words().push(word);
+    }
+
+    /// Does that no more.
+    pub(super) fn no_longer_saying(&self, word: &Says) {
+        self.words().retain(|known| !Arc::ptr_eq(known, word));
+    }
+
+    fn older(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.older.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn word(&self) -> Option<Word> {
+        self.words().iter().find_map(|word| word())
+    }
+
+    fn words(&self) -> MutexGuard<'_, Vec<Says>> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the id of the check.
@@ -114,16 +141,35 @@ impl Liveness {
         let deadline = Deadline::within(timeout);
         let agent = self.agent();
         let agent = agent.as_ref().unwrap_or(client);
-        agent.pass_check(&self.check, deadline.left()).await?;
+        self.pass(agent, deadline).await?;
         self.tell(deadline).await;
         Ok(())
+    }
+
+    /// Passes those of these checks, too, that are of services of ours: a session that was made when another group
+    /// was the first of its process is bound to them.
+    pub(super) fn pass_too(&self, checks: Vec<String>) {
+        let ours =
+            |check: &String| check.starts_with(&format!("service:{NAME}/")) && *check != self.check;
+        self.older().extend(checks.into_iter().filter(ours));
+    }
+
+    async fn pass(&self, agent: &Client, deadline: Deadline) -> Result<(), Failure> {
+        let older: Vec<String> = self.older().iter().cloned().collect();
+        for check in older {
+            let passed = agent.pass_check(&check, deadline.left() / 2).await;
+            if passed.is_err_and(|failure| failure.kind == FailureKind::CheckMissing) {
+                self.older().remove(&check);
+            }
+        }
+        agent.pass_check(&self.check, deadline.left()).await
     }
 
     /// Changes what the service says of why this host would not lead, where that is another thing now. Nothing hangs
     /// on it: where it fails, the next one may do it. Over before the deadline.
     pub(super) async fn tell(&self, deadline: Deadline) {
         let since = |word: Option<Word>| word.map(|word| word.since);
-        if since((self.word)()) == *self.told.lock().unwrap_or_else(PoisonError::into_inner) {
+        if since(self.word()) == *self.told.lock().unwrap_or_else(PoisonError::into_inner) {
             return;
         }
         let leads = self
@@ -195,7 +241,7 @@ impl Liveness {
         deadline: Deadline,
     ) -> Result<(), Failure> {
         self.register_as(agent, leads, deadline).await?;
-        agent.pass_check(&self.check, deadline.left()).await
+        self.pass(agent, deadline).await
     }
 
     async fn register_as(
@@ -204,7 +250,7 @@ impl Liveness {
         leads: bool,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let word = (self.word)();
+        let word = self.word();
         let service = NewService {
             id: &self.service,
             name: NAME,
@@ -244,4 +290,8 @@ impl Liveness {
     fn remember(&self, agent: Option<Client>) {
         *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = agent;
     }
+}
+
+fn id(key: &str, value: &str) -> String {
+    format!("{NAME}/{key}/{value}")
 }

@@ -126,7 +126,7 @@ impl Binding {
         let found = match id {
             Some(id) => {
                 let session = self.client.session(id, timeout).await?;
-                session.filter(|session| session.name == name)
+                session.filter(|session| nonce(&session.name) == nonce(name))
             }
             None => {
                 let home = self.home();
@@ -137,6 +137,9 @@ impl Binding {
         let Some(session) = found else {
             return Ok(None);
         };
+        if let Some(liveness) = &self.liveness {
+            liveness.pass_too(session.checks);
+        }
         self.settle(Some(session.node));
         Ok(Some(session.id))
     }
@@ -151,4 +154,11 @@ impl Binding {
     pub(super) fn settle(&self, home: Option<String>) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
     }
+}
+
+/// What the names of a process's sessions have in common, and no other process's: any of its groups may have named the
+/// one that they share.
+fn nonce(name: &str) -> &str {
+    let last = name.rsplit_once(' ').map_or(name, |(_, last)| last);
+    last.split_once('-').map_or(last, |(nonce, _)| nonce)
 }

@@ -44,32 +44,33 @@ async fn a_read_is_consistent_and_a_watch_is_stale() {
 #[tokio::test]
 async fn a_lock_that_the_answer_does_not_show_is_not_ours() {
     let session = SessionId::new("s1");
-    for (body, ours) in [
+    let calls = [
         (
-            r#"{"Results":[{"KV":{"Flags":0,"Value":null,"Session":"s1","ModifyIndex":8}}]}"#,
-            true,
-        ),
-        (
-            r#"{"Results":[{"KV":{"Flags":0,"Value":null,"Session":"s2","ModifyIndex":8}}]}"#,
-            false,
-        ),
-        (
-            r#"{"Results":[{"KV":{"Flags":0,"Value":null,"ModifyIndex":8}}]}"#,
-            false,
-        ),
-        (r#"{"Results":[],"Errors":null}"#, false),
-        (r#"{"Results":null,"Errors":null}"#, false),
-    ] {
-        for call in [
             Call::Acquire {
                 session: session.clone(),
                 index: 7,
             },
-            Call::Restore(session.clone()),
-            Call::Register(session.clone()),
+            "a/k",
+        ),
+        (Call::Restore(session.clone()), "a/k"),
+        (Call::Register(session), "a/k/candidates/host1"),
+    ];
+    for (call, key) in calls {
+        let shown = |key: &str, session: &str| {
+            format!(
+                r#"{{"Results":[{{"KV":{{"Key":"{key}","Flags":0,"Value":null,{session}"ModifyIndex":8}}}}]}}"#
+            )
+        };
+        for (body, ours) in [
+            (shown(key, r#""Session":"s1","#), true),
+            (shown(key, r#""Session":"s2","#), false),
+            (shown(key, ""), false),
+            (shown("a/another", r#""Session":"s1","#), false),
+            (r#"{"Results":[],"Errors":null}"#.to_owned(), false),
+            (r#"{"Results":null,"Errors":null}"#.to_owned(), false),
         ] {
-            let server = Server::start(Behavior::KeepAlive(answer(200, body)));
-            match binding(&server).call(call, GENEROUS).await {
+            let server = Server::start(Behavior::KeepAlive(answer(200, &body)));
+            match binding(&server).call(call.clone(), GENEROUS).await {
                 Ok(answer) => assert!(ours && answer == Answer::Done, "{body}"),
                 Err(failure) => {
                     assert!(!ours, "{}", failure.message);

@@ -1,7 +1,7 @@
 //! Pure: taking up the session of the process before.
 //!
-//! Nothing is believed but that the session is the one by this name, which no other process has ever
-//! used. Whether it holds the lock, and still lives, the member that it becomes finds out like any
+//! Nothing is believed but that the session is one that the process before has named, as no other process
+//! ever does. Whether it holds the lock, and still lives, the member that it becomes finds out like any
 //! other: by a consistent read, before it leads, and by a renewal. Until then the address is left to
 //! the kernel, whose lifetime of it nobody prolongs.
 

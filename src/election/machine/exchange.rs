@@ -8,6 +8,7 @@ use crate::election::health::Health;
 use crate::election::note::Note;
 use crate::election::peer::Datagram;
 use crate::election::target::VipReport;
+use crate::election::time::Timestamp;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,12 @@ pub enum Event {
         kept: bool,
     },
     /// Another host has said something, and it is certain that it was that one.
-    Heard(Datagram),
+    Heard {
+        /// When it came; never after the call.
+        at: Timestamp,
+        /// What was said.
+        said: Datagram,
+    },
     /// How fit this host is to lead.
     Health(Health),
     /// Give everything up and stop.

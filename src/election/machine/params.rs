@@ -35,6 +35,9 @@ pub struct Options {
     pub liveness_ttl: Option<Duration>,
     /// The time from one heartbeat to the next, if there are any.
     pub peer_interval: Option<Duration>,
+    /// Whether heartbeats are said again for this group, four to one of its own, for all groups of the process
+    /// together.
+    pub beats_repeated: bool,
     /// Of this host, as long as nothing else is said.
     pub health: Health,
 }
@@ -48,6 +51,7 @@ impl Default for Options {
             preempt_after: None,
             liveness_ttl: None,
             peer_interval: None,
+            beats_repeated: false,
             health: Health::Good,
         }
     }

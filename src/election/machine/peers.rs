@@ -32,6 +32,9 @@ const HOLD_OFF: Duration = Duration::from_secs(10);
 const DEPOSE_PAUSE: Duration = Duration::from_millis(250);
 const DEPOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How many heartbeats the post sends for one of a group that shares it with others.
+pub(crate) const BEATS_REPEATED: u32 = 4;
+
 #[derive(Debug)]
 pub(super) struct Peers {
     /// When the next heartbeat of ours is due, if we lead.
@@ -147,9 +150,14 @@ impl Core {
         if now < self.peers.beat_at {
             return;
         }
-        self.peers.beat_at = now + interval;
+        // What is said again for us in between.
         let patience = self.params.terms.patience(interval);
-        self.say_to_all(now, own, own, Message::Heartbeat { patience });
+        let said = self.say_to_all(now, own, own, Message::Heartbeat { patience });
+        let repeated = match said && self.params.options.beats_repeated {
+            true => BEATS_REPEATED,
+            false => 1,
+        };
+        self.peers.beat_at = now + interval * repeated;
     }
 
     pub(super) fn beat_deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
@@ -204,6 +212,11 @@ impl Core {
         self.peers.due = self.next_look(interval);
     }
 
+    pub(super) fn listens_to(&self) -> Option<&SessionId> {
+        let hearing = self.peers.hearing.as_ref();
+        hearing.map(|hearing| &hearing.leader.session)
+    }
+
     /// Ends the session of the leader that is silent, if we may.
     fn depose(&mut self, now: Timestamp, interval: Duration) {
         let may = now >= self.peers.not_before
@@ -245,7 +258,13 @@ impl Core {
     }
 
     /// Takes in what another host said. What is old, or not for this moment, is not listened to.
-    pub(super) fn heard(&mut self, now: Timestamp, own: Option<&SessionId>, said: Datagram) {
+    pub(super) fn heard(
+        &mut self,
+        now: Timestamp,
+        came_at: Timestamp,
+        own: Option<&SessionId>,
+        said: Datagram,
+    ) {
         let Some(interval) = self.peer_interval() else {
             return;
         };
@@ -262,7 +281,7 @@ impl Core {
                     .is_none_or(|last| said.sequence > last.sequence);
                 if said.from == said.leader && new {
                     hearing.heartbeat = Some(Heartbeat {
-                        at: now,
+                        at: came_at,
                         sequence: said.sequence,
                         patience,
                     });
@@ -339,18 +358,20 @@ impl Core {
         Some(gone)
     }
 
+    /// Returns whether there is anybody to hear it.
     fn say_to_all(
         &mut self,
         now: Timestamp,
         own: &SessionId,
         leader: &SessionId,
         message: Message,
-    ) {
+    ) -> bool {
         let audience = self.group.audience(now, own);
         let contacts: Vec<_> = audience
             .filter(|candidate| candidate.session != *leader)
             .filter_map(|candidate| candidate.contact)
             .collect();
+        let somebody = !contacts.is_empty();
         for contact in contacts {
             let datagram = Datagram {
                 from: own.clone(),
@@ -360,6 +381,7 @@ impl Core {
             };
             self.say(contact, datagram);
         }
+        somebody
     }
 }
 

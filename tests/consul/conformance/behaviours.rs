@@ -70,7 +70,8 @@ behaviours! {
     indexes:
         a_missing_key_has_the_index_of_all_keys
         an_existing_key_has_an_index_of_its_own
-        the_same_again_is_no_change;
+        the_same_again_is_no_change
+        a_key_put_in_its_own_place_is_changed;
 }
 
 /// Long enough for nobody to see its end.

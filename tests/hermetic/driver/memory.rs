@@ -237,7 +237,8 @@ impl State {
             | Call::Register(_)
             | Call::Unregister(_)
             | Call::DropRequest { .. }
-            | Call::Depose(_) => Err(failure(FailureKind::Denied)),
+            | Call::Depose(_)
+            | Call::LetGo { .. } => Err(failure(FailureKind::Denied)),
         }
     }
 

@@ -6,13 +6,7 @@ use std::time::Duration;
 use vip_elector::election::call::SessionId;
 use vip_elector::election::candidate::{Candidate, Contact, GroupRead, Request as Wish, Secret};
 
-#[cfg(doc)]
-use crate::request::KEY;
-use crate::request::Request;
 use crate::store::Listing;
-
-/// What everything below [`KEY`] begins with.
-pub const PREFIX: &str = "service/pg/leader/";
 
 /// Below the trigger key.
 const CANDIDATES: &str = "candidates/";
@@ -25,33 +19,58 @@ const SWITCHOVER: &str = "switchover";
 
 const PORT: u16 = 8547;
 
+/// What everything below a trigger key begins with.
+pub fn prefix(key: &str) -> String {
+    format!("{key}/")
+}
+
 /// Where a host is entered as a candidate.
-pub fn entry(value: &str) -> String {
-    format!("{PREFIX}{CANDIDATES}{value}")
+pub fn entry(key: &str, value: &str) -> String {
+    format!("{key}/{CANDIDATES}{value}")
 }
 
 /// Where an operator asks for another leader.
-pub fn switchover() -> String {
-    format!("{PREFIX}{SWITCHOVER}")
+pub fn switchover(key: &str) -> String {
+    format!("{key}/{SWITCHOVER}")
 }
 
 /// Where an operator says that a host shall not lead.
-pub fn drain(value: &str) -> String {
-    format!("{PREFIX}{DRAIN}{value}")
+pub fn drain(key: &str, value: &str) -> String {
+    format!("{key}/{DRAIN}{value}")
 }
 
 /// What a candidate writes into its entry.
-pub fn written(request: &Request) -> Vec<u8> {
-    let plan = &request.plan;
-    let listens = u8::from(plan.peer_interval.is_some());
-    let (host, process) = (request.host, request.process);
-    let delay = plan.lock_delay.as_millis();
-    format!("{} {delay} {listens} {host} {process}", plan.priority).into_bytes()
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Higher is better.
+    pub priority: i32,
+    /// Of its session.
+    pub lock_delay: Duration,
+    /// Whether it hears heartbeats.
+    pub listens: bool,
+    /// Where it runs.
+    pub host: usize,
+    /// Which process of that host it is.
+    pub process: u64,
 }
 
-/// What is read there, as the client makes it out: entries that nobody holds, or that cannot be read, are
-/// none.
-pub fn read(listing: &Listing) -> GroupRead {
+impl Standing {
+    /// Returns the entry's value.
+    pub fn written(&self) -> Vec<u8> {
+        let (delay, listens) = (self.lock_delay.as_millis(), u8::from(self.listens));
+        let Self {
+            priority,
+            host,
+            process,
+            ..
+        } = self;
+        format!("{priority} {delay} {listens} {host} {process}").into_bytes()
+    }
+}
+
+/// What is read below a trigger key, as the client makes it out: entries that nobody holds, or that cannot be
+/// read, are none.
+pub fn read(trigger_key: &str, listing: &Listing) -> GroupRead {
     let mut read = GroupRead {
         index: listing.index,
         candidates: Vec::new(),
@@ -63,7 +82,10 @@ pub fn read(listing: &Listing) -> GroupRead {
         let Ok(text) = std::str::from_utf8(text) else {
             continue;
         };
-        let name = key.strip_prefix(PREFIX).unwrap_or_default();
+        let name = key
+            .strip_prefix(trigger_key)
+            .and_then(|name| name.strip_prefix('/'))
+            .unwrap_or_default();
         if name == SWITCHOVER {
             read.request = Some(Wish {
                 index: entry.modify_index,
@@ -135,7 +157,7 @@ mod tests {
 
     #[test]
     fn only_what_is_held_and_can_be_read_is_a_candidate() {
-        let below = |name: &str| format!("{PREFIX}{name}");
+        let below = |name: &str| format!("key/{name}");
         let listing = Listing {
             index: 9,
             entries: vec![
@@ -145,7 +167,7 @@ mod tests {
                 (below("switchover"), entry("a", None)),
             ],
         };
-        let group = read(&listing);
+        let group = read("key", &listing);
         let [candidate] = group.candidates.as_slice() else {
             panic!("{:?}", group.candidates)
         };

@@ -4,13 +4,15 @@
 //! conformance suite in `tests/consul`. On it stands a whole world: Consul's servers, the network,
 //! hosts with skewed clocks and model kernels, and on each host the *shipped* machine and reconciler.
 //! [`schedule::Schedule::draw`] draws who suffers what and when, [`world::run`] plays it, and
-//! [`invariants`] watches.
+//! [`invariants`] watches. [`many`] does the same with several groups in each process, whose machines share what they
+//! ask of Consul.
 
 pub mod clock;
 pub mod fault;
 pub mod group;
 pub mod invariants;
 pub mod kernel;
+pub mod many;
 pub mod network;
 pub mod process;
 pub mod raft;

@@ -7,7 +7,7 @@ use vip_elector::election::call::{
     Answer, Call, Entry, Failure, FailureKind, LOCK_FLAG, OpId, SessionId,
 };
 
-use crate::group;
+use crate::group::{self, Standing};
 use crate::schedule::HostPlan;
 use crate::store::{Command, Op, Session, Write};
 
@@ -63,43 +63,58 @@ pub fn value(host: usize) -> String {
 
 /// The command that a call is, if it goes through the log. `id` names the session that it makes.
 pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
-    let write = |value: &[u8]| Write {
-        key: KEY.to_owned(),
-        value: value.to_vec(),
-        flags: LOCK_FLAG,
-    };
-    let key = || KEY.to_owned();
-    let ours = value(request.host);
-    let entry = || group::entry(&ours);
-    Some(match &request.call {
-        Call::CreateSession { name, liveness } => Command::CreateSession {
+    let plan = &request.plan;
+    if let Call::CreateSession { name, liveness } = &request.call {
+        return Some(Command::CreateSession {
             id: SessionId::new(format!("s{id}")),
             session: Session {
                 name: name.clone(),
                 node: node(request.host),
                 ttl,
-                lock_delay: request.plan.lock_delay,
+                lock_delay: plan.lock_delay,
                 checks: bound_to(*liveness),
             },
-        },
-        Call::DestroySession(session) | Call::Depose(session) => {
-            Command::DestroySession(session.clone())
-        }
-        Call::MarkVacant => Command::Txn(vec![Op::CheckNotExists(key()), Op::Set(write(VACANT))]),
+        });
+    }
+    if let Call::DestroySession(session) | Call::Depose(session) = &request.call {
+        return Some(Command::DestroySession(session.clone()));
+    }
+    let standing = Standing {
+        priority: plan.priority,
+        lock_delay: plan.lock_delay,
+        listens: plan.peer_interval.is_some(),
+        host: request.host,
+        process: request.process,
+    };
+    transaction(&request.call, KEY, standing).map(Command::Txn)
+}
+
+/// The transaction that a call of a group with this trigger key is, if it is one.
+pub fn transaction(call: &Call, key: &str, standing: Standing) -> Option<Vec<Op>> {
+    let write = |value: &[u8]| Write {
+        key: key.to_owned(),
+        value: value.to_vec(),
+        flags: LOCK_FLAG,
+    };
+    let key = || key.to_owned();
+    let ours = value(standing.host);
+    let entry = || group::entry(&key(), &ours);
+    Some(match call {
+        Call::MarkVacant => vec![Op::CheckNotExists(key()), Op::Set(write(VACANT))],
         Call::Acquire { session, index } => {
             let lock = Op::Lock(write(ours.as_bytes()), session.clone());
             // Only where the rule that it checks one is broken.
             let unchecked = *index == 0;
-            Command::Txn(if unchecked {
+            if unchecked {
                 vec![lock]
             } else {
                 vec![Op::CheckIndex(key(), *index), lock]
-            })
+            }
         }
-        Call::Restore(session) => Command::Txn(vec![
+        Call::Restore(session) => vec![
             Op::CheckSession(key(), session.clone()),
             Op::Lock(write(ours.as_bytes()), session.clone()),
-        ]),
+        ],
         Call::Release {
             session,
             registered,
@@ -109,7 +124,7 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
                 Op::Unlock(write(b""), session.clone()),
             ];
             operations.extend(registered.then(|| Op::Delete(entry())));
-            Command::Txn(operations)
+            operations
         }
         Call::HandOver {
             session,
@@ -117,9 +132,10 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             successor,
             request,
         } => {
-            let wish = group::switchover;
+            let wish = || group::switchover(&key());
+            let theirs = group::entry(&key(), &successor.value);
             let mut operations = vec![
-                Op::CheckSession(group::entry(&successor.value), successor.session.clone()),
+                Op::CheckSession(theirs, successor.session.clone()),
                 Op::Unlock(write(b""), session.clone()),
                 Op::Lock(write(successor.value.as_bytes()), successor.session.clone()),
             ];
@@ -127,26 +143,38 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
             if let Some(index) = request {
                 operations.extend([Op::CheckIndex(wish(), *index), Op::Delete(wish())]);
             }
-            Command::Txn(operations)
+            operations
         }
         Call::Register(session) => {
             let write = Write {
                 key: entry(),
-                value: group::written(request),
+                value: standing.written(),
                 flags: LOCK_FLAG,
             };
-            Command::Txn(vec![Op::Lock(write, session.clone())])
+            vec![Op::Lock(write, session.clone())]
         }
-        Call::Unregister(session) => Command::Txn(vec![
+        Call::Unregister(session) => vec![
             Op::CheckSession(entry(), session.clone()),
             Op::Delete(entry()),
-        ]),
-        Call::DropRequest { index } => Command::Txn(vec![
-            Op::CheckIndex(group::switchover(), *index),
-            Op::Delete(group::switchover()),
-        ]),
-        Call::FindSession { .. }
+        ],
+        Call::DropRequest { index } => {
+            let wish = group::switchover(&key());
+            vec![Op::CheckIndex(wish.clone(), *index), Op::Delete(wish)]
+        }
+        Call::LetGo {
+            session,
+            seen,
+            registered,
+        } => {
+            let mut operations = let_go(session, seen.as_ref(), &write);
+            operations.extend(registered.then(|| Op::Delete(entry())));
+            operations
+        }
+        Call::CreateSession { .. }
+        | Call::FindSession { .. }
         | Call::RenewSession(_)
+        | Call::DestroySession(_)
+        | Call::Depose(_)
         | Call::SessionLockDelay(_)
         | Call::Read
         | Call::Watch { .. }
@@ -156,6 +184,27 @@ pub fn command(request: &Request, ttl: Duration, id: u64) -> Option<Command> {
         | Call::DeregisterService
         | Call::WatchGroup { .. } => return None,
     })
+}
+
+/// How a session that others use is left.
+fn let_go(session: &SessionId, seen: Option<&Entry>, write: &impl Fn(&[u8]) -> Write) -> Vec<Op> {
+    let key = || write(b"").key;
+    match seen {
+        None => vec![Op::CheckNotExists(key())],
+        Some(seen) if seen.session.as_ref() == Some(session) => vec![
+            Op::CheckSession(key(), session.clone()),
+            Op::Unlock(write(VACANT), session.clone()),
+        ],
+        Some(seen) if seen.session.is_some() => vec![Op::CheckIndex(key(), seen.modify_index)],
+        Some(seen) => {
+            let mut operations = vec![Op::CheckIndex(key(), seen.modify_index)];
+            if seen.flags == LOCK_FLAG {
+                let value = seen.value.as_deref().unwrap_or_default();
+                operations.extend([Op::Delete(key()), Op::Set(write(value))]);
+            }
+            operations
+        }
+    }
 }
 
 fn bound_to(liveness: bool) -> Vec<String> {

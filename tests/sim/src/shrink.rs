@@ -19,22 +19,11 @@ pub struct Shrunk {
 /// Leaves out one fault after another as long as something of the same kind is seen. `None` where the
 /// schedule does not fail at all.
 pub fn shrink(whole: &Schedule, game: Game) -> Option<Shrunk> {
-    let mut violation = fails(whole, game)?;
-    let mut kept: Vec<usize> = (0..whole.faults.len()).collect();
-    let mut place = kept.len();
-    while place > 0 {
-        place -= 1;
-        let mut fewer = kept.clone();
-        fewer.remove(place);
-        if let Some(seen) = fails(&of(whole, &fewer), game)
-            && seen.kind() == violation.kind()
-        {
-            violation = seen;
-            kept = fewer;
-            // What could not be left out before may be now.
-            place = kept.len();
-        }
-    }
+    let (kept, violation) = fewest(
+        whole.faults.len(),
+        |kept| fails(&of(whole, kept), game),
+        |one, other| one.kind() == other.kind(),
+    )?;
     Some(Shrunk {
         schedule: of(whole, &kept),
         without: (0..whole.faults.len())
@@ -42,6 +31,31 @@ pub fn shrink(whole: &Schedule, game: Game) -> Option<Shrunk> {
             .collect(),
         violation,
     })
+}
+
+/// Returns those of so many faults that are needed, by their numbers, and what is seen with them.
+pub fn fewest<V>(
+    faults: usize,
+    fails: impl Fn(&[usize]) -> Option<V>,
+    alike: impl Fn(&V, &V) -> bool,
+) -> Option<(Vec<usize>, V)> {
+    let mut kept: Vec<usize> = (0..faults).collect();
+    let mut violation = fails(&kept)?;
+    let mut place = kept.len();
+    while place > 0 {
+        place -= 1;
+        let mut fewer = kept.clone();
+        fewer.remove(place);
+        if let Some(seen) = fails(&fewer)
+            && alike(&seen, &violation)
+        {
+            violation = seen;
+            kept = fewer;
+            // What could not be left out before may be now.
+            place = kept.len();
+        }
+    }
+    Some((kept, violation))
 }
 
 fn of(whole: &Schedule, kept: &[usize]) -> Schedule {

@@ -16,41 +16,57 @@ use crate::world::{self, Game};
 const BATCH: u64 = 16;
 
 /// What many simulations came to.
-#[derive(Debug, Default)]
-pub struct Swept {
+#[derive(Debug)]
+pub struct Swept<V = Violation> {
     /// Their counts, added up.
     pub tally: Tally,
     /// In the order of the seeds.
-    pub failures: Vec<Failed>,
+    pub failures: Vec<Failed<V>>,
 }
 
 /// A seed that found something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub struct Failed<V = Violation> {
     /// To be run again.
     pub seed: u64,
     /// When it happened.
     pub at: Duration,
     /// What must never be.
-    pub violation: Violation,
+    pub violation: V,
 }
 
 /// Runs the schedules of these seeds, and no more once one thread has seen `patience` of them fail. The
 /// first failing seed is the same every time.
 pub fn sweep(seeds: Range<u64>, game: Game, patience: usize) -> Swept {
+    sweep_with(seeds, patience, |seed| {
+        let ended = world::run(&Schedule::draw(seed), game, Trace::default());
+        (ended.tally, ended.violation)
+    })
+}
+
+/// Does the same with any simulation.
+pub fn sweep_with<V: Send>(
+    seeds: Range<u64>,
+    patience: usize,
+    play: impl Fn(u64) -> (Tally, Option<(Duration, V)>) + Sync,
+) -> Swept<V> {
     let next = AtomicU64::new(seeds.start);
     let enough = AtomicBool::new(false);
+    let none = || Swept {
+        tally: Tally::default(),
+        failures: Vec::new(),
+    };
     let worker = || {
-        let mut swept = Swept::default();
+        let mut swept = none();
         while !enough.load(Ordering::Relaxed) {
             let first = next.fetch_add(BATCH, Ordering::Relaxed);
             if first >= seeds.end {
                 break;
             }
             for seed in first..(first + BATCH).min(seeds.end) {
-                let ended = world::run(&Schedule::draw(seed), game, Trace::default());
-                swept.tally.add(&ended.tally);
-                if let Some((at, violation)) = ended.violation {
+                let (tally, violation) = play(seed);
+                swept.tally.add(&tally);
+                if let Some((at, violation)) = violation {
                     swept.failures.push(Failed {
                         seed,
                         at,
@@ -65,7 +81,7 @@ pub fn sweep(seeds: Range<u64>, game: Game, patience: usize) -> Swept {
         swept
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut all = Swept::default();
+    let mut all = none();
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
         for worker in workers {

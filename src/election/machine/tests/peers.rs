@@ -14,12 +14,16 @@ fn listening() -> Options {
 }
 
 fn said(from: &str, sequence: u64, message: Message) -> Event {
-    Event::Heard(Datagram {
-        from: SessionId::new(from),
-        leader: SessionId::new("theirs"),
-        sequence,
-        message,
-    })
+    Event::Heard {
+        // When it is taken in.
+        at: Timestamp::from_boot(Duration::MAX),
+        said: Datagram {
+            from: SessionId::new(from),
+            leader: SessionId::new("theirs"),
+            sequence,
+            message,
+        },
+    }
 }
 
 fn heartbeat(sequence: u64) -> Event {

@@ -80,7 +80,8 @@ fn answer(call: &Call, index: u64, choice: u8) -> Result<Answer, Failure> {
         | Call::Register(_)
         | Call::Unregister(_)
         | Call::DropRequest { .. }
-        | Call::Depose(_) => Answer::Done,
+        | Call::Depose(_)
+        | Call::LetGo { .. } => Answer::Done,
         Call::WatchGroup { .. } => Answer::Group(GroupRead {
             index,
             candidates: Vec::new(),
@@ -261,7 +262,8 @@ impl Watcher {
                 | Call::Register(_)
                 | Call::Unregister(_)
                 | Call::DropRequest { .. }
-                | Call::Depose(_) => {}
+                | Call::Depose(_)
+                | Call::LetGo { .. } => {}
             }
             let name = call.to_string();
             *kinds.entry(name).or_default() += 1;

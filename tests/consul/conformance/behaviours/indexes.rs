@@ -1,5 +1,6 @@
 //! What the indexes of reads say, and what they keep to themselves.
 
+use vip_elector::election::call::Entry;
 use vip_sim::store::Op;
 
 use super::{Deeds, LONG, Verdict, same, write};
@@ -81,4 +82,29 @@ pub(super) async fn the_same_again_is_no_change<C: Consul>(consul: &mut C) -> Ve
     same("the release", consul.unlock("k", &id).await, Ok(()))?;
     let released = consul.changed("k").await;
     same("released", released > counted, true)
+}
+
+/// To delete a key and write the same in its place changes its index, and nothing else that is to be seen.
+pub(super) async fn a_key_put_in_its_own_place_is_changed<C: Consul>(consul: &mut C) -> Verdict {
+    consul.put("k", "x").await;
+    let mut last = consul.changed("k").await;
+    let before = consul.read("k").await.entry;
+    for again in ["once", "twice"] {
+        let anew = [
+            Op::CheckIndex("k".to_owned(), last),
+            Op::Delete("k".to_owned()),
+            Op::Set(write("k", "x")),
+        ];
+        same("written anew", consul.txn(&anew).await.is_ok(), true)?;
+        let changed = consul.changed("k").await;
+        same(again, changed > last, true)?;
+        same("at the old index", consul.txn(&anew).await.is_err(), true)?;
+        last = changed;
+    }
+    let value = |entry: Option<Entry>| entry.and_then(|entry| entry.value);
+    same(
+        "its value",
+        value(consul.read("k").await.entry),
+        value(before),
+    )
 }

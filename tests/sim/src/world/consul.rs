@@ -153,6 +153,7 @@ impl World<'_> {
             | Call::Register(_)
             | Call::Unregister(_)
             | Call::DropRequest { .. }
+            | Call::LetGo { .. }
             | Call::Depose(_) => {
                 let id = self.number();
                 if let Some(command) = request::command(&request, TTL, id) {

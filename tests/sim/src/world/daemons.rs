@@ -61,6 +61,7 @@ impl World<'_> {
                 preempt_after: plan.preempt_after,
                 liveness_ttl: plan.liveness_ttl,
                 peer_interval: plan.peer_interval,
+                beats_repeated: false,
                 candidates: plan.candidates,
                 health: if plan.unknown {
                     Health::Unknown
@@ -239,7 +240,10 @@ impl World<'_> {
                 at = came.unwrap_or(local);
                 // A whole buffer of them may have waited.
                 process.calls_now.1 = 0;
-                Input::Heard(Rc::unwrap_or_clone(datagram))
+                Input::Heard {
+                    at,
+                    said: Rc::unwrap_or_clone(datagram),
+                }
             } else if let Some((op, kept)) = process.remembered.pop_front() {
                 Input::Remembered { op, kept }
             } else if process.stop == Stop::Asked {

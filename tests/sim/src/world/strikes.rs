@@ -111,7 +111,7 @@ impl World<'_> {
             Fault::Switchover { to } => {
                 let to = to.map_or(String::new(), request::value);
                 self.by_hand(Command::Put(Write {
-                    key: group::switchover(),
+                    key: group::switchover(KEY),
                     value: to.into_bytes(),
                     flags: 0,
                 }));
@@ -122,7 +122,7 @@ impl World<'_> {
                 }
                 self.hosts[host].drained.get_or_insert(self.now);
                 self.by_hand(Command::Put(Write {
-                    key: group::drain(&request::value(host)),
+                    key: group::drain(KEY, &request::value(host)),
                     value: Vec::new(),
                     flags: 0,
                 }));
@@ -130,7 +130,7 @@ impl World<'_> {
             Fault::CutPeers { with, ways, .. } => self.network.cut_peers(host, with, ways, false),
             Fault::Replay => self.network.replays += 1,
             Fault::DeleteEntry { .. } => {
-                let entry = group::entry(&request::value(host));
+                let entry = group::entry(KEY, &request::value(host));
                 self.by_hand(Command::Delete(entry));
             }
             Fault::NoMemory { full, .. } => {
@@ -245,7 +245,7 @@ impl World<'_> {
 
     fn resume(&mut self, host: usize) {
         self.hosts[host].drained = None;
-        self.by_hand(Command::Delete(group::drain(&request::value(host))));
+        self.by_hand(Command::Delete(group::drain(KEY, &request::value(host))));
     }
 
     /// A daemon leaves alone what is no lock, so somebody else must clear it away, with the drains that
@@ -259,7 +259,7 @@ impl World<'_> {
             return;
         };
         for host in 0..self.hosts.len() {
-            let drain = group::drain(&request::value(host));
+            let drain = group::drain(KEY, &request::value(host));
             let store = &self.cluster.servers[leader].store;
             if store.read(&drain).entry.is_some() {
                 self.resume(host);

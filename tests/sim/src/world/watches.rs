@@ -90,7 +90,7 @@ fn is_group(call: &Call) -> bool {
 
 fn index_of(store: &Store, watch: &Call) -> u64 {
     if is_group(watch) {
-        store.index_below(group::PREFIX)
+        store.index_below(&group::prefix(KEY))
     } else {
         store.index_at(KEY)
     }
@@ -98,7 +98,7 @@ fn index_of(store: &Store, watch: &Call) -> u64 {
 
 fn read(store: &Store, watch: &Call) -> Answer {
     if is_group(watch) {
-        Answer::Group(group::read(&store.list(group::PREFIX)))
+        Answer::Group(group::read(KEY, &store.list(&group::prefix(KEY))))
     } else {
         Answer::Key(store.read(KEY))
     }

@@ -1,0 +1,393 @@
+//! Driver: watches. Groups whose trigger keys lie in one folder share two open reads of that folder.
+//!
+//! An open read holds a connection, of which an agent takes 200 from one address
+//! (<https://developer.hashicorp.com/consul/docs/agent/config/config-files#http_max_conns_per_client>), and
+//! all processes of a host share those. So there are [`OPEN`] of them at most: what finds no room is read again
+//! and again instead. What a watch says is a hint, and nobody's lease rests on it.
+
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::tree::{Source, Tree};
+use crate::consul::binding::{Binding, WATCH_TIMEOUT, WATCH_WAIT};
+use crate::consul::client::Client;
+use crate::consul::kv::{Consistency, PrefixRead};
+use crate::election::call::{Answer, Call, Failure, FailureKind, KeyRead};
+
+/// How many reads are held open at most.
+const OPEN: usize = 12;
+
+/// How many that find no room are under way at a time, and how long each then waits until the next.
+const POLLS: usize = 2;
+const POLL_PAUSE: Duration = Duration::from_secs(1);
+
+/// An open read that returns without news is not made again before this has passed.
+const PACE: Duration = Duration::from_millis(200);
+
+/// One that returns with news is made again after this: first what the news asks for.
+const GIVES_WAY: Duration = Duration::from_millis(10);
+
+/// After a failure.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How many bytes of a listing there may be for each group, beside what any answer may have.
+const ROOM: usize = 16 * 1024;
+
+/// All watches of a process.
+pub(super) struct Folders {
+    client: Client,
+    folders: Mutex<BTreeMap<String, Arc<Folder>>>,
+    open: Arc<Semaphore>,
+    polls: Arc<Semaphore>,
+}
+
+/// The groups whose trigger keys have everything but their last part in common.
+struct Folder {
+    /// With the slash at its end.
+    name: String,
+    tree: Mutex<Tree>,
+    /// Rung when a group has news, by its trigger key.
+    bells: Mutex<BTreeMap<String, Arc<Notify>>>,
+    /// Whether the open reads work: of any server, and of the raft leader.
+    failures: [Mutex<Failures>; 2],
+    streams: Mutex<Vec<JoinHandle<()>>>,
+    /// Consul refuses to list the folder: each group watches alone.
+    refused: AtomicBool,
+    /// How many have asked for a listing that is not older than their question, and how many of these have it.
+    asked: AtomicU64,
+    served: tokio::sync::Mutex<u64>,
+}
+
+/// How often an open read has failed, and how the last time.
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    last: Option<Failure>,
+}
+
+impl Folders {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            folders: Mutex::default(),
+            open: Arc::new(Semaphore::new(OPEN)),
+            polls: Arc::new(Semaphore::new(POLLS)),
+        }
+    }
+
+    /// Takes in a group. With the second one, the folder is shared from then on.
+    pub(super) fn enter(&self, key: &str) {
+        let Some(name) = folder_of(key) else { return };
+        let mut folders = self.folders();
+        let folder = folders
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Folder::new(name)));
+        folder.bells().entry(key.to_owned()).or_default();
+        if folder.tree().enter(key) >= 2 && folder.streams().is_empty() {
+            for source in [Source::Any, Source::Leader] {
+                let stream = Stream {
+                    client: self.client.clone(),
+                    folder: Arc::clone(folder),
+                    source,
+                    open: Arc::clone(&self.open),
+                    polls: Arc::clone(&self.polls),
+                };
+                folder.streams().push(tokio::spawn(stream.run()));
+            }
+        }
+    }
+
+    pub(super) fn depart(&self, key: &str) {
+        let Some(name) = folder_of(key) else { return };
+        let mut folders = self.folders();
+        let Some(folder) = folders.get(name) else {
+            return;
+        };
+        folder.bells().remove(key);
+        if folder.tree().depart(key) == 0 {
+            for stream in folder.streams().drain(..) {
+                stream.abort();
+            }
+            folders.remove(name);
+        }
+    }
+
+    /// Carries a watch out.
+    pub(super) async fn watch(
+        &self,
+        binding: &Binding,
+        call: Call,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        let key = binding.key();
+        let shared = folder_of(key)
+            .and_then(|name| self.folders().get(name).cloned())
+            .filter(|folder| folder.is_shared());
+        let Some(folder) = shared else {
+            // In a box, because whoever waits for a folder's news, three times for each group, needs none of its room.
+            return Box::pin(self.alone(binding, call, timeout)).await;
+        };
+        let until = Instant::now() + timeout.min(WATCH_WAIT);
+        if let Call::WatchGroup { index } = call {
+            if index == 0 {
+                Box::pin(folder.fresh(&self.client, timeout)).await?;
+            } else {
+                let news = |tree: &Tree| tree.below_since(key, index).map(drop);
+                folder.wait(key, Source::Any, until, news).await?;
+            }
+            let mut group = binding.group(folder.tree().below(key));
+            group.index = group.index.max(index);
+            Ok(Answer::Group(group))
+        } else if let Call::WatchThroughLeader { index } = call {
+            folder.key(key, index, Source::Leader, until).await
+        } else if let Call::Watch { index } = call {
+            folder.key(key, index, Source::Any, until).await
+        } else {
+            Box::pin(binding.call(call, timeout)).await
+        }
+    }
+
+    /// A watch of this group alone; read once a second where there are too many.
+    async fn alone(
+        &self,
+        binding: &Binding,
+        call: Call,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        if let Call::WatchGroup { index: 0 } = call {
+            let _turn = self.polls.acquire().await;
+            return binding.call(call, timeout).await;
+        }
+        if let Ok(_room) = self.open.try_acquire() {
+            return binding.call(call, timeout).await;
+        }
+        sleep(POLL_PAUSE.min(timeout / 2)).await;
+        let _turn = self.polls.acquire().await;
+        binding.call(call, Duration::from_millis(100)).await
+    }
+
+    fn folders(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Folder>>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            tree: Mutex::new(Tree::new(name.to_owned())),
+            bells: Mutex::default(),
+            failures: Default::default(),
+            streams: Mutex::default(),
+            refused: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            served: tokio::sync::Mutex::new(0),
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        !self.streams().is_empty() && !self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a trigger key is newer than `index`, or the time is over.
+    async fn key(
+        &self,
+        key: &str,
+        index: u64,
+        source: Source,
+        until: Instant,
+    ) -> Result<Answer, Failure> {
+        let news = |tree: &Tree| tree.key_since(key, index);
+        let read = match self.wait(key, source, until, news).await? {
+            Some(read) => read,
+            None => self.tree().key(key).unwrap_or(KeyRead {
+                index: 1,
+                entry: None,
+            }),
+        };
+        Ok(Answer::Key(read))
+    }
+
+    /// Waits until there is news, or until the index falls, or the time is over, upon which there is none.
+    async fn wait<T>(
+        &self,
+        key: &str,
+        source: Source,
+        until: Instant,
+        news: impl Fn(&Tree) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
+        let Some(bell) = self.bells().get(key).cloned() else {
+            return Ok(None);
+        };
+        let falls = self.tree().falls();
+        let failed = self.failures(source).count;
+        loop {
+            let rung = bell.notified();
+            tokio::pin!(rung);
+            // From here on nothing is missed.
+            rung.as_mut().enable();
+            {
+                let tree = self.tree();
+                if let Some(found) = news(&tree) {
+                    return Ok(Some(found));
+                }
+                if tree.falls() != falls {
+                    return Ok(None);
+                }
+            }
+            if let Some(failure) = self.failed_since(source, failed) {
+                return Err(failure);
+            }
+            if timeout_at(until, rung).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Has the raft leader list the folder, after this was called.
+    async fn fresh(&self, client: &Client, timeout: Duration) -> Result<(), Failure> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut served = self.served.lock().await;
+        if *served >= asked {
+            return Ok(());
+        }
+        let all = self.asked.load(Ordering::Relaxed);
+        let room = self.room();
+        let listing = client
+            .watch_folder(&self.name, 0, Consistency::Default, room, timeout)
+            .await?;
+        self.take(listing, Source::Leader);
+        *served = all;
+        Ok(())
+    }
+
+    fn take(&self, listing: PrefixRead, source: Source) -> bool {
+        let changed = self.tree().take(listing, source);
+        self.ring(&changed);
+        !changed.is_empty()
+    }
+
+    fn ring(&self, keys: &[String]) {
+        let bells = self.bells();
+        for bell in keys.iter().filter_map(|key| bells.get(key)) {
+            bell.notify_waiters();
+        }
+    }
+
+    fn fail(&self, source: Source, failure: Failure) {
+        let mut failures = self.failures(source);
+        failures.count += 1;
+        failures.last = Some(failure);
+        drop(failures);
+        for bell in self.bells().values() {
+            bell.notify_waiters();
+        }
+    }
+
+    /// Returns the last failure, if it is not one of the first so many.
+    fn failed_since(&self, source: Source, count: u64) -> Option<Failure> {
+        let failures = self.failures(source);
+        failures.last.clone().filter(|_| failures.count != count)
+    }
+
+    fn room(&self) -> usize {
+        self.tree().groups() * ROOM
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bells(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Notify>>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failures(&self, source: Source) -> MutexGuard<'_, Failures> {
+        let [any, leader] = &self.failures;
+        let failures = match source {
+            Source::Any => any,
+            Source::Leader => leader,
+        };
+        failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open read of a folder, made again and again until it is aborted.
+struct Stream {
+    client: Client,
+    folder: Arc<Folder>,
+    source: Source,
+    open: Arc<Semaphore>,
+    polls: Arc<Semaphore>,
+}
+
+impl Stream {
+    async fn run(self) {
+        let consistency = match self.source {
+            Source::Any => Consistency::Stale,
+            Source::Leader => Consistency::Default,
+        };
+        let mut index = 0;
+        loop {
+            let begun = Instant::now();
+            let (room, turn) = match Arc::clone(&self.open).try_acquire_owned() {
+                Ok(room) => (Some(room), None),
+                Err(_) => (None, self.polls.acquire().await.ok()),
+            };
+            let waits_on = if room.is_some() { index } else { 0 };
+            let bytes = self.folder.room();
+            let read = self
+                .client
+                .watch_folder(
+                    &self.folder.name,
+                    waits_on,
+                    consistency,
+                    bytes,
+                    WATCH_TIMEOUT,
+                )
+                .await;
+            drop(turn);
+            let answered = Instant::now();
+            let pause = match read {
+                Ok(listing) => {
+                    index = listing.index;
+                    let news = self.folder.take(listing, self.source);
+                    // Never more than a part of the time for what many groups make long.
+                    let gives_way = GIVES_WAY.max(answered.elapsed() * 2);
+                    match (room.is_some(), news) {
+                        (true, true) => gives_way,
+                        (true, false) => gives_way.max(PACE.saturating_sub(begun.elapsed())),
+                        (false, _) => POLL_PAUSE,
+                    }
+                }
+                Err(failure) => {
+                    let denied = failure.kind == FailureKind::Denied;
+                    self.folder.fail(self.source, failure);
+                    if denied {
+                        self.folder.refused.store(true, Ordering::Relaxed);
+                        return;
+                    }
+                    PAUSE
+                }
+            };
+            sleep(pause).await;
+        }
+    }
+}
+
+/// Everything up to the last slash.
+fn folder_of(key: &str) -> Option<&str> {
+    key.rfind('/').map(|slash| &key[..=slash])
+}
