@@ -88,7 +88,7 @@ struct Beat {
 }
 
 /// To whom, and of which session.
-type Route = (SocketAddr, SecretId, SessionId);
+type Route = (SocketAddr, [u8; 32], SessionId);
 
 /// A heartbeat that is said again.
 #[derive(Debug)]
@@ -364,8 +364,7 @@ impl Peers for Letterbox {
             return self.post.say(contact, datagram);
         };
         let now = clock::now();
-        let secret = Key::new(&contact.secret).id();
-        let route = (contact.address, secret, datagram.from.clone());
+        let route = (contact.address, contact.secret, datagram.from.clone());
         // A group says it once in so many intervals, and may be late by one.
         let until = now + interval * (BEATS_REPEATED + 1);
         let mut repeats = self.post.repeats();
