@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockType, bind, recvfrom, socket};
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 
 use crate::announce::link_address;
 use crate::claim::Claim;
@@ -20,7 +21,21 @@ const FRAME: usize = 512;
 
 /// Hears claims on all interfaces. A filter in the kernel keeps everything else away.
 #[derive(Debug)]
-pub struct Listener(AsyncFd<OwnedFd>);
+pub struct Listener {
+    /// There until it is dropped.
+    socket: Option<AsyncFd<OwnedFd>>,
+}
+
+/// To close a packet socket takes until every processor has let go of it (`synchronize_net`), some 10 ms. A handover does
+/// not wait for that: another thread does.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let socket = self.socket.take().map(AsyncFd::into_inner);
+        if let (Some(socket), Ok(runtime)) = (socket, Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(socket));
+        }
+    }
+}
 
 /// What to listen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +56,9 @@ impl Listener {
     /// [`Error::Permission`] without `CAP_NET_RAW`, [`Error::Refused`].
     pub fn open(interest: Interest) -> Result<Self, Error> {
         open(interest)
-            .map(Self)
+            .map(|socket| Self {
+                socket: Some(socket),
+            })
             .map_err(|source| Error::refused(Operation::OpenListener, source))
     }
 
@@ -54,10 +71,13 @@ impl Listener {
     /// [`Error::Refused`]; it may pass.
     pub async fn next(&self) -> Result<(u32, Claim), Error> {
         let refused = |source| Error::refused(Operation::OpenListener, source);
+        let Some(socket) = &self.socket else {
+            return std::future::pending().await;
+        };
         loop {
-            let mut ready = self.0.readable().await.map_err(refused)?;
+            let mut ready = socket.readable().await.map_err(refused)?;
             for _ in 0..FRAMES {
-                match receive(&self.0) {
+                match receive(socket) {
                     Ok(Some(heard)) => return Ok(heard),
                     // Somebody has set an interface down; the others are still heard.
                     Ok(None) | Err(Errno::EINTR | Errno::ENETDOWN) => {}

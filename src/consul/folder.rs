@@ -35,6 +35,9 @@ const PACE: Duration = Duration::from_millis(200);
 /// One that returns with news is made again after this: first what the news asks for.
 const GIVES_WAY: Duration = Duration::from_millis(10);
 
+/// How long one with news waits for each key that it shows: Consul writes all of them each time.
+const PER_KEY: Duration = Duration::from_micros(40);
+
 /// After a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -346,7 +349,16 @@ impl Stream {
                 Ok(room) => (Some(room), None),
                 Err(_) => (None, self.polls.acquire().await.ok()),
             };
-            let waits_on = if room.is_some() { index } else { 0 };
+            // What the other one has read is no news.
+            let newest = match self.source {
+                Source::Any => index.max(self.folder.tree().index()),
+                Source::Leader => index,
+            };
+            let waits_on = if room.is_some() && index > 0 {
+                newest
+            } else {
+                0
+            };
             let bytes = self.folder.room();
             let read = self
                 .client
@@ -363,9 +375,10 @@ impl Stream {
             let pause = match read {
                 Ok(listing) => {
                     index = listing.index;
+                    let keys = u32::try_from(listing.entries.len()).unwrap_or(u32::MAX);
                     let news = self.folder.take(listing, self.source);
-                    // Never more than a part of the time for what many groups make long.
-                    let gives_way = GIVES_WAY.max(answered.elapsed() * 2);
+                    // Never more than a part of the time, ours and Consul's, for what many groups make long.
+                    let gives_way = GIVES_WAY.max(answered.elapsed() * 2).max(PER_KEY * keys);
                     match (room.is_some(), news) {
                         (true, true) => gives_way,
                         (true, false) => gives_way.max(PACE.saturating_sub(begun.elapsed())),

@@ -20,7 +20,7 @@
 //! leave its key locked either, because that session lives on. So it has left when it is *proven* that the key is not
 //! locked by it, that no entry of a candidate offers it, and that an acquire which is still under way finds another index
 //! ([`Rule::LeavingIsProven`]): by the answer to the release, or by a read and a transaction that checks what it showed
-//! ([`leaving`]). What it writes then says nothing of a clean ending, so that everybody waits it out. A key that is seen
+//! (`sharing/leaving.rs`). What it writes then says nothing of a clean ending, so that everybody waits it out. A key that is seen
 //! with a session of this process which its group does not use is let go of in the same way.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 

@@ -31,7 +31,7 @@ pub struct Contact {
 }
 
 /// What the heartbeats to one host are signed with.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret(pub [u8; 32]);
 
 impl fmt::Debug for Secret {

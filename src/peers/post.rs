@@ -11,7 +11,7 @@
 //! # Many groups
 //!
 //! A heartbeat says that a session's process lives, and groups share sessions. So groups that share a secret hear one
-//! heartbeat of each leader, and are woken for one in [`BEATS_REPEATED`]; the newest is there for whoever
+//! heartbeat of each leader, and are woken for some of them; the newest is there for whoever
 //! is about to take a leader for silent. In the other direction the post repeats what a group has said, for less long than
 //! the others wait, once for all groups.
 
@@ -88,7 +88,7 @@ struct Beat {
 }
 
 /// To whom, and of which session.
-type Route = (SocketAddr, SecretId, SessionId);
+type Route = (SocketAddr, Secret, SessionId);
 
 /// A heartbeat that is said again.
 #[derive(Debug)]
@@ -364,8 +364,7 @@ impl Peers for Letterbox {
             return self.post.say(contact, datagram);
         };
         let now = clock::now();
-        let secret = Key::new(&contact.secret).id();
-        let route = (contact.address, secret, datagram.from.clone());
+        let route = (contact.address, contact.secret, datagram.from.clone());
         // A group says it once in so many intervals, and may be late by one.
         let until = now + interval * (BEATS_REPEATED + 1);
         let mut repeats = self.post.repeats();

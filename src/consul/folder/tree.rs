@@ -71,6 +71,10 @@ impl Tree {
         self.groups.len()
     }
 
+    pub(super) fn index(&self) -> u64 {
+        self.index
+    }
+
     pub(super) fn groups(&self) -> usize {
         self.groups.len()
     }
