@@ -126,7 +126,7 @@ impl Common {
             preempt_after: group.preempt_after,
             liveness_ttl: group.liveness_ttl,
             peer_interval: self.config.peers.map(|peers| peers.interval),
-            beats_repeated: self.config.has_many_groups(),
+            one_of_many: self.config.has_many_groups(),
             health: Health::Unknown,
         }
     }

@@ -12,22 +12,27 @@
 //!
 //! A heartbeat says that a session's process lives, and groups share sessions. So groups that share a secret hear one
 //! heartbeat of each leader, and are woken for some of them; the newest is there for whoever
-//! is about to take a leader for silent. In the other direction the post repeats what a group has said, for less long than
+//! is about to take a leader for silent. A question is put once for all that have it, answered by one group, and the answer
+//! is every group's: else one datagram that is lost among those of a thousand groups would end the session of all. In the other direction the post repeats what a group has said, for less long than
 //! the others wait, once for all groups.
+
+mod counts;
+mod slot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::UdpSocket;
-use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::trace;
 
+pub use self::counts::Counts;
+use self::counts::count;
+use self::slot::{Beat, Inside, ROOM, Slot, lock};
 use crate::driver::clock;
 use crate::election::call::SessionId;
 use crate::election::candidate::{Contact, Secret};
@@ -40,11 +45,8 @@ use crate::peers::wire::{self, Key, Sealed, SecretId};
 /// How many datagrams are read before other tasks have their turn.
 const TURN: usize = 32;
 
-/// How many datagrams a letterbox holds. A fuller one loses the oldest, which say least.
-const ROOM: usize = 64;
-
-/// How many leaders are listened to for the groups of one secret.
-const LEADERS: usize = 64;
+/// For how long an answer to a question is waited for.
+const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// After a socket that cannot be read.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -67,24 +69,9 @@ pub struct Post {
     listen: SocketAddr,
     slots: Arc<Mutex<BTreeMap<SecretId, Slot>>>,
     repeats: Arc<Mutex<BTreeMap<Route, Repeat>>>,
+    /// Those that were put in the last moments.
+    questions: Arc<Mutex<VecDeque<Question>>>,
     counts: Arc<Counts>,
-}
-
-/// The letterboxes of one secret.
-#[derive(Debug)]
-struct Slot {
-    key: Key,
-    letterboxes: Vec<Weak<Inside>>,
-    /// The newest heartbeat of each leader.
-    beats: Arc<Mutex<BTreeMap<SessionId, Beat>>>,
-}
-
-#[derive(Debug)]
-struct Beat {
-    came_at: Timestamp,
-    said: Datagram,
-    /// When the groups were last woken for one.
-    rung_at: Timestamp,
 }
 
 /// To whom, and of which session.
@@ -100,11 +87,15 @@ struct Repeat {
     until: Timestamp,
 }
 
-/// What is in a letterbox.
-#[derive(Debug, Default)]
-struct Inside {
-    queue: Mutex<VecDeque<(Timestamp, Datagram)>>,
-    bell: Notify,
+/// A question, by whichever group.
+#[derive(Debug)]
+struct Question {
+    /// To whom, and about which leader.
+    route: Route,
+    sequence: u64,
+    at: Timestamp,
+    /// When an answer came, and for how long whoever gave it had not heard the leader then.
+    answer: Option<(Timestamp, Datagram)>,
 }
 
 impl Post {
@@ -130,6 +121,7 @@ impl Post {
             socket: Arc::new(socket),
             slots: Arc::default(),
             repeats: Arc::default(),
+            questions: Arc::default(),
             counts: Arc::default(),
         })
     }
@@ -163,6 +155,7 @@ impl Post {
         slots.retain(|_, slot| slot.letterboxes.iter().any(is_open));
         let slot = slots.entry(key.id()).or_insert_with(|| Slot {
             key,
+            shared: interval.is_some(),
             letterboxes: Vec::new(),
             beats: Arc::default(),
         });
@@ -217,7 +210,15 @@ impl Post {
             return count(&self.counts.refused, 1);
         };
         count(&self.counts.heard, 1);
-        let lost = slot.put(clock::now(), datagram);
+        let now = clock::now();
+        if let (true, Message::Heard { question, .. }) = (slot.shared, datagram.message) {
+            let mut questions = lock(&self.questions);
+            let Some(question) = questions.iter_mut().find(|one| one.sequence == question) else {
+                return;
+            };
+            question.answer = Some((now, datagram.clone()));
+        }
+        let lost = slot.put(now, datagram);
         count(&self.counts.overrun, lost);
     }
 
@@ -267,64 +268,6 @@ impl Post {
     }
 }
 
-impl Slot {
-    /// Returns how many had to make room.
-    fn put(&mut self, now: Timestamp, datagram: Datagram) -> u64 {
-        let beats = matches!(datagram.message, Message::Heartbeat { .. });
-        if beats && self.letterboxes.len() > 1 {
-            if self.beat(now, datagram) {
-                for inside in self.letterboxes.iter().filter_map(Weak::upgrade) {
-                    inside.bell.notify_one();
-                }
-            }
-            return 0;
-        }
-        let mut lost = 0;
-        for inside in self.letterboxes.iter().filter_map(Weak::upgrade) {
-            let mut queue = inside.queue();
-            if queue.len() >= ROOM {
-                queue.pop_front();
-                lost += 1;
-            }
-            queue.push_back((now, datagram.clone()));
-            drop(queue);
-            inside.bell.notify_one();
-        }
-        lost
-    }
-
-    /// Keeps the newest. Returns whether the groups are to be woken for it.
-    fn beat(&mut self, now: Timestamp, said: Datagram) -> bool {
-        let Message::Heartbeat { patience } = said.message else {
-            return false;
-        };
-        let mut beats = lock(&self.beats);
-        let Some(beat) = beats.get_mut(&said.leader) else {
-            let long_silent = |beat: &Beat| now.since(beat.came_at) > Duration::from_secs(60);
-            beats.retain(|_, beat| !long_silent(beat));
-            if beats.len() < LEADERS {
-                let beat = Beat {
-                    came_at: now,
-                    said: said.clone(),
-                    rung_at: now,
-                };
-                beats.insert(said.leader, beat);
-            }
-            return true;
-        };
-        if said.sequence <= beat.said.sequence {
-            return false;
-        }
-        beat.came_at = now;
-        beat.said = said;
-        let wakes = now.since(beat.rung_at) >= patience / 2;
-        if wakes {
-            beat.rung_at = now;
-        }
-        wakes
-    }
-}
-
 /// One group's way to the other hosts, and theirs to it.
 #[derive(Debug)]
 pub struct Letterbox {
@@ -358,12 +301,53 @@ impl Letterbox {
     }
 }
 
+impl Letterbox {
+    /// Puts a question, unless another group has just done so.
+    fn ask(&self, now: Timestamp, interval: Duration, contact: &Contact, question: &Datagram) {
+        let leader = question.leader.clone();
+        *lock(&self.inside.asked) = Some((leader.clone(), question.sequence));
+        let route = (contact.address, contact.secret, leader);
+        let mut questions = lock(&self.post.questions);
+        questions.retain(|one| now.since(one.at) < REMEMBERED);
+        let known = questions
+            .iter()
+            .rev()
+            .find(|one| one.route == route && now.since(one.at) < interval);
+        match known {
+            Some(known) => {
+                if let Some((at, answer)) = &known.answer
+                    && let Message::Heard { ago, .. } = answer.message
+                {
+                    self.inside.answer(now, answer, ago + now.since(*at));
+                }
+            }
+            None => {
+                if questions.len() >= ROOM {
+                    questions.pop_front();
+                }
+                questions.push_back(Question {
+                    route,
+                    sequence: question.sequence,
+                    at: now,
+                    answer: None,
+                });
+                self.post.say(contact, question);
+            }
+        }
+    }
+}
+
 impl Peers for Letterbox {
     fn send(&mut self, contact: &Contact, datagram: &Datagram) {
-        let (Some(interval), Message::Heartbeat { .. }) = (self.interval, datagram.message) else {
+        let Some(interval) = self.interval else {
             return self.post.say(contact, datagram);
         };
         let now = clock::now();
+        match datagram.message {
+            Message::Heartbeat { .. } => {}
+            Message::Question => return self.ask(now, interval, contact, datagram),
+            Message::Heard { .. } => return self.post.say(contact, datagram),
+        }
         let route = (contact.address, contact.secret, datagram.from.clone());
         // A group says it once in so many intervals, and may be late by one.
         let until = now + interval * (BEATS_REPEATED + 1);
@@ -386,6 +370,9 @@ impl Peers for Letterbox {
     }
 
     async fn heard(&mut self, leader: Option<SessionId>) -> (Timestamp, Datagram) {
+        if *lock(&self.inside.listens_to) != leader {
+            *lock(&self.inside.listens_to) = leader.clone();
+        }
         loop {
             let said = self.inside.queue().pop_front();
             if let Some(said) = said {
@@ -404,57 +391,6 @@ impl Peers for Letterbox {
     fn unheard(&mut self, leader: &SessionId) -> Option<(Timestamp, Datagram)> {
         self.beat_of(leader, true)
     }
-}
-
-impl Inside {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<(Timestamp, Datagram)>> {
-        lock(&self.queue)
-    }
-}
-
-/// What the socket has seen since it was opened, of all groups together.
-#[derive(Debug, Default)]
-pub struct Counts {
-    heard: AtomicU64,
-    refused: AtomicU64,
-    overrun: AtomicU64,
-    sent: AtomicU64,
-    unsent: AtomicU64,
-}
-
-impl Counts {
-    /// Returns how many datagrams came from hosts that know one of our secrets.
-    pub fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many datagrams were none, or forged, or for somebody else.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many of those that were heard had to make room for newer ones.
-    pub fn overrun(&self) -> u64 {
-        self.overrun.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many datagrams the kernel has taken from us.
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many datagrams the kernel has not taken.
-    pub fn unsent(&self) -> u64 {
-        self.unsent.load(Ordering::Relaxed)
-    }
-}
-
-fn count(counter: &AtomicU64, times: u64) {
-    counter.fetch_add(times, Ordering::Relaxed);
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Rises also over the restarts of a process, because what it is made of starts with the host.

@@ -289,3 +289,76 @@ async fn groups_that_share_a_secret_say_a_heartbeat_once_and_hear_every_one() {
     task.abort();
     repeating.abort();
 }
+
+#[tokio::test]
+async fn groups_that_share_a_secret_ask_once_and_all_have_the_answer() {
+    let interval = Duration::from_secs(60);
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let (ours, theirs) = (
+        Post::bind(listen).await.unwrap(),
+        Post::bind(listen).await.unwrap(),
+    );
+    let (our_secret, their_secret) = (own::fresh_secret().unwrap(), own::fresh_secret().unwrap());
+    let contact = |post: &Post, secret| Contact {
+        address: post.listen(),
+        secret,
+    };
+    let (us, them) = (contact(&ours, our_secret), contact(&theirs, their_secret));
+    let mut askers: Vec<_> = (0..100)
+        .map(|_| ours.open_shared(&our_secret, interval))
+        .collect();
+    let mut asked: Vec<_> = (0..100)
+        .map(|_| theirs.open_shared(&their_secret, interval))
+        .collect();
+    let leader = heartbeat(1).leader;
+    let me = SessionId::new("11111111-89ab-cdef-0123-456789abcdef");
+    let question = |sequence| Datagram {
+        from: me.clone(),
+        leader: leader.clone(),
+        sequence,
+        message: Message::Question,
+    };
+    // Whoever listens to that leader, and nobody else.
+    for (number, letterbox) in asked.iter_mut().enumerate() {
+        let listens_to = (number >= 50).then(|| leader.clone());
+        assert_eq!(letterbox.heard(listens_to).now_or_never(), None);
+    }
+    let (our_counts, their_counts) = (ours.counts(), theirs.counts());
+    let tasks = [ours.clone(), theirs.clone()].map(|post| tokio::spawn(post.deliver()));
+    for (number, asker) in (0..99).zip(&mut askers) {
+        asker.send(&them, &question(1_000 + number));
+    }
+    assert_eq!(our_counts.sent(), 1);
+    let (_, heard) = soon(asked[50].heard(Some(leader.clone()))).await;
+    assert_eq!(heard, question(1_000));
+    assert_eq!(their_counts.heard(), 1);
+
+    let answer = |question| Datagram {
+        message: Message::Heard {
+            question,
+            ago: Duration::from_millis(7),
+        },
+        ..heartbeat(2)
+    };
+    // What nobody has asked is no answer.
+    asked[50].send(&us, &answer(77));
+    asked[50].send(&us, &answer(1_000));
+    for (number, asker) in (0..99).zip(&mut askers) {
+        let (_, heard) = soon(asker.heard(Some(leader.clone()))).await;
+        assert_eq!(heard, answer(1_000 + number));
+    }
+    // Who asks a little later has it too, and it is a little older then.
+    let late = &mut askers[99];
+    assert_eq!(late.heard(Some(leader.clone())).now_or_never(), None);
+    late.send(&them, &question(2_000));
+    let (_, heard) = soon(late.heard(Some(leader))).await;
+    let Message::Heard { question, ago } = heard.message else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(question, 2_000);
+    assert!(ago > Duration::from_millis(7), "{ago:?}");
+    assert_eq!(our_counts.sent(), 1);
+    for task in tasks {
+        task.abort();
+    }
+}

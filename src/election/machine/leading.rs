@@ -20,6 +20,9 @@ use crate::election::time::Timestamp;
 /// have deleted it, and what is known of the group is a moment old.
 const OLD_REQUEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// At how many instants of a confirm interval the groups of one process confirm.
+const CONFIRMS_A_TURN: u32 = 4;
+
 /// How long a restore that failed waits before it is tried again.
 const RESTORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -177,7 +180,8 @@ impl Leading {
                 .map(|(_, at, _)| (at, DeadlineReason::Retry)),
         );
         into.push((self.lease.end(), DeadlineReason::LeaseEnd));
-        into.extend(self.confirm.deadline(DeadlineReason::Confirm));
+        let confirm = self.confirm.deadline(DeadlineReason::Confirm);
+        into.extend(confirm.map(|(at, reason)| (self.with_others(core, at), reason)));
         into.extend(
             self.restore
                 .as_ref()
@@ -188,6 +192,11 @@ impl Leading {
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
         let interval = self.lease.terms().confirm_interval();
         let by_read = core.params.terms.keeps(Rule::ConfirmByConsistentRead);
+        if let Attempt::Due(at) = self.confirm
+            && self.with_others(core, at) <= now
+        {
+            self.confirm = Attempt::Due(now);
+        }
         self.confirm.send_if_due(core, now, interval, || {
             if by_read {
                 Call::Read
@@ -294,6 +303,18 @@ impl Leading {
         Some(Turn::StandBy(
             Standby::seeing(core, now, KeyState::of(key.entry.as_ref())),
             ending,
+        ))
+    }
+
+    /// When to confirm that is due at an instant: a little earlier, where other groups of the process can do it then.
+    fn with_others(&self, core: &Core, at: Timestamp) -> Timestamp {
+        if !core.params.options.one_of_many {
+            return at;
+        }
+        let beat = self.lease.terms().confirm_interval() / CONFIRMS_A_TURN;
+        let past = at.since_boot().as_nanos() % beat.as_nanos().max(1);
+        at.before(Duration::from_nanos(
+            u64::try_from(past).unwrap_or_default(),
         ))
     }
 

@@ -35,9 +35,9 @@ pub struct Options {
     pub liveness_ttl: Option<Duration>,
     /// The time from one heartbeat to the next, if there are any.
     pub peer_interval: Option<Duration>,
-    /// Whether heartbeats are said again for this group, four to one of its own, for all groups of the process
-    /// together.
-    pub beats_repeated: bool,
+    /// Whether this is one of several groups of its process: then the post repeats heartbeats for all of them, and they
+    /// confirm at the same instants, so that their reads travel together.
+    pub one_of_many: bool,
     /// Of this host, as long as nothing else is said.
     pub health: Health,
 }
@@ -51,7 +51,7 @@ impl Default for Options {
             preempt_after: None,
             liveness_ttl: None,
             peer_interval: None,
-            beats_repeated: false,
+            one_of_many: false,
             health: Health::Good,
         }
     }

@@ -153,7 +153,7 @@ impl Core {
         // What is said again for us in between.
         let patience = self.params.terms.patience(interval);
         let said = self.say_to_all(now, own, own, Message::Heartbeat { patience });
-        let repeated = match said && self.params.options.beats_repeated {
+        let repeated = match said && self.params.options.one_of_many {
             true => BEATS_REPEATED,
             false => 1,
         };

@@ -329,3 +329,36 @@ fn a_session_is_made_without_a_liveness_check_that_is_denied() {
     bench.answer("RegisterService", Err(failure(FailureKind::Denied)));
     assert!(bench.asks("CreateSession { name: \"vip-elector key-0\", liveness: false"));
 }
+
+/// So that the reads of many groups travel together.
+#[test]
+fn one_of_many_groups_confirms_at_instants_that_all_have_in_common() {
+    let many = Options {
+        one_of_many: true,
+        ..options()
+    };
+    let interval = Terms::managed(D, T).confirm_interval();
+    for late in [0, 7, 61, 139] {
+        let mut bench = Bench::with(many.clone(), vec![]);
+        bench.pass(ms(late));
+        bench.answer("Watch {", Ok(Answer::Key(released(7))));
+        bench.answer("Acquire", Ok(Answer::Done));
+        bench.on();
+        let mut confirmed_at = bench.now;
+        for _ in 0..3 {
+            let asked = bench.now;
+            while !bench.asks("Read") {
+                bench.pass(ms(1));
+                assert!(
+                    bench.now.since(asked) <= interval + ms(1),
+                    "later than it may be"
+                );
+            }
+            assert!(bench.now.since(confirmed_at) >= interval / 2);
+            confirmed_at = bench.now;
+            let past = bench.now.since_boot().as_nanos() % (interval / 4).as_nanos();
+            assert!(past < 1_000_000, "{past} ns beside it");
+            bench.answer_read(held(9, "ours"));
+        }
+    }
+}

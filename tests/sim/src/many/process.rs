@@ -159,6 +159,7 @@ impl World<'_> {
             options: Options {
                 candidates: self.schedule.candidates,
                 health: self.health(host, group),
+                one_of_many: true,
                 ..Options::default()
             },
         };

@@ -61,7 +61,7 @@ impl World<'_> {
                 preempt_after: plan.preempt_after,
                 liveness_ttl: plan.liveness_ttl,
                 peer_interval: plan.peer_interval,
-                beats_repeated: false,
+                one_of_many: false,
                 candidates: plan.candidates,
                 health: if plan.unknown {
                     Health::Unknown
