@@ -25,6 +25,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod joint;
+mod learning;
 mod leaving;
 mod pool;
 mod service;
@@ -432,61 +433,6 @@ impl Sharing {
             (_, _) => {}
         }
         self.answer(ticket, result);
-    }
-
-    /// Keeps what a call that several groups may have made shows of the sessions and the services.
-    fn learn(
-        &mut self,
-        now: Timestamp,
-        call: &Call,
-        bond: Option<Bond>,
-        tickets: &[Ticket],
-        result: &Result<Answer, Failure>,
-    ) {
-        let calls = &self.calls;
-        let seats = || {
-            tickets
-                .iter()
-                .filter_map(|ticket| calls.get(ticket).map(|asked| asked.seat))
-        };
-        let service = bond.and_then(|bond| self.services.get_mut(&bond));
-        match (call, result) {
-            (Call::CreateSession { liveness, .. }, Ok(Answer::Created(session))) => {
-                if let Some(bond) = bond {
-                    self.pool.made(session, bond, *liveness, seats());
-                }
-            }
-            (Call::FindSession { .. }, Ok(Answer::Found(Some(session)))) => {
-                if let Some(bond) = bond {
-                    self.pool.found(session, bond, seats());
-                }
-            }
-            (Call::FindSession { id: Some(id), .. }, Ok(Answer::Found(None))) => {
-                for seat in seats() {
-                    self.pool.left(seat, id);
-                }
-            }
-            (Call::RenewSession(session), Ok(_)) => self.pool.lives(now, session),
-            (Call::RenewSession(session), Err(failure)) => {
-                if failure.kind == FailureKind::SessionGone {
-                    self.pool.is_gone(session);
-                }
-            }
-            (Call::DestroySession(session) | Call::Depose(session), Ok(_)) => {
-                self.pool.ended(session);
-            }
-            (Call::RegisterService { leads }, result) => {
-                if let Some(service) = service {
-                    service.told(*leads, result.is_ok());
-                }
-            }
-            (Call::Feed, result) => {
-                if let Some(service) = service {
-                    service.fed(now, result);
-                }
-            }
-            (_, _) => {}
-        }
     }
 
     fn answer(&mut self, ticket: Ticket, result: Result<Answer, Failure>) {
