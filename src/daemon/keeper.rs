@@ -132,7 +132,7 @@ impl Keeper {
     }
 
     /// Runs one member until something else is wanted.
-    async fn once(&mut self, group: &Group) -> Result<(), Error> {
+    async fn once(&mut self, group: &Arc<Group>) -> Result<(), Error> {
         // Boxed, all of it: a task is as large as all that it ever holds.
         let member = match self.first.take() {
             Some(member) => member,
@@ -159,7 +159,7 @@ impl Keeper {
         }
     }
 
-    async fn member(&mut self, group: &Group, claim: Claim) -> Result<Member, Error> {
+    async fn member(&mut self, group: &Arc<Group>, claim: Claim) -> Result<Member, Error> {
         if self.place.is_none() {
             self.place = Some(self.take_place()?);
         }

@@ -36,7 +36,7 @@ pub(super) fn random() -> u64 {
 
 /// One group on this host.
 pub(super) struct Member {
-    pub(super) group: Group,
+    pub(super) group: Arc<Group>,
     pub(super) terms: Terms,
     pub(super) options: Options,
     pub(super) peers: Option<Letterbox>,
@@ -81,7 +81,7 @@ impl Member {
                 "vip-elector {name} {} {:016x}-{seed:016x}",
                 group.trigger_value, process
             ),
-            value: group.trigger_value,
+            value: group.trigger_value.clone(),
             options,
             before,
         };
@@ -93,7 +93,7 @@ impl Member {
                 let deeds = Arc::clone(&told.borrow().about.deeds);
                 let of = name.as_str().into();
                 let ward = Ward { group: of, deeds };
-                let kernels = group.vips.into_iter().map(|vip| {
+                let kernels = group.vips.iter().cloned().map(|vip| {
                     let (address, hands) = (vip.address, Arc::clone(&hands));
                     let file = AddressFile::of(&directory, &name, address);
                     let kernel = LinkKernel::new(vip, hands, file, ward.clone());
