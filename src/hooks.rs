@@ -51,11 +51,7 @@ pub enum From {
 }
 
 /// Tells how a group's driver says that this host stands, until it is gone.
-pub async fn tell(
-    hooks: watch::Receiver<Hooks>,
-    mut group: watch::Receiver<Snapshot>,
-    from: From,
-) {
+pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snapshot>, from: From) {
     let (sender, standing) = watch::channel(None);
     let about = {
         let about = &group.borrow().about;

@@ -164,10 +164,10 @@ impl Groups {
         Ok((kept, keeper))
     }
 
-    fn spawn(&mut self, keeper: Keeper) {
+    fn spawn(&mut self, mut keeper: Keeper) {
         self.keepers.spawn(async move {
-            let name = keeper.name().to_owned();
-            (name, keeper.run().await)
+            let ended = keeper.run().await;
+            (keeper.name().to_owned(), ended)
         });
     }
 

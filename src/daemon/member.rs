@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -55,8 +55,11 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Runs until `stopping` turns true, and everything is given up; or until something is wrong.
-    pub(super) async fn run(self: Box<Self>, stopping: watch::Receiver<bool>) -> Result<(), Error> {
+    /// Runs until it is told to stop, and everything is given up; or until something is wrong.
+    pub(super) fn run(
+        self,
+        stopping: oneshot::Receiver<()>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let Self {
             group,
             terms,
@@ -70,9 +73,9 @@ impl Member {
             directory,
             hands,
             clock,
-            claim: _claim,
+            claim,
             told,
-        } = *self;
+        } = self;
         let name = group.name().to_owned();
         let seed = random();
         let params = Params {
@@ -125,28 +128,34 @@ impl Member {
             told,
         };
         let mut driver = Box::pin(driver::run(&name, params, seed, world));
-        let outcome = tokio::select! {
-            outcome = &mut driver => outcome,
-            // Without it nothing would be known of the address: better to start over.
-            Some(_) = tasks.join_next() => return Err(Error::Crashed(name.clone())),
-        };
-        // The driver's end of the order channel is gone, so the VIP task takes the address off, if
-        // that is still to be done, and ends.
-        while let Some(done) = tasks.join_next().await {
-            if done.is_err() {
-                return Err(Error::Crashed(name.clone()));
+        async move {
+            let outcome = tokio::select! {
+                outcome = &mut driver => outcome,
+                // Without it nothing would be known of the address: better to start over.
+                Some(_) = tasks.join_next() => return Err(Error::Crashed(name)),
+            };
+            // With the driver's end of the order channel gone, the VIP task takes the address off, if that is
+            // still to be done, and ends.
+            drop(driver);
+            while let Some(done) = tasks.join_next().await {
+                if done.is_err() {
+                    return Err(Error::Crashed(name));
+                }
             }
-        }
-        match outcome {
-            Outcome::Stopped => Ok(()),
-            Outcome::SessionLeft => {
-                warn!(
-                    group = name,
-                    "consul did not take the session back; it ends with its ttl"
-                );
-                Ok(())
+            drop(claim);
+            match outcome {
+                Outcome::Stopped => Ok(()),
+                Outcome::SessionLeft => {
+                    warn!(
+                        group = name,
+                        "consul did not take the session back; it ends with its ttl"
+                    );
+                    Ok(())
+                }
+                Outcome::NotALock { flags } => {
+                    Err(Error::NotALock(journal::not_a_lock(&name, flags)))
+                }
             }
-            Outcome::NotALock { flags } => Err(Error::NotALock(journal::not_a_lock(&name, flags))),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use vip_elector::driver::clock::Clock;
 use vip_elector::driver::{self, Link, World};
@@ -37,7 +37,7 @@ struct Host {
     driver: JoinHandle<Outcome>,
     orders: watch::Receiver<VipOrder>,
     reports: watch::Sender<Option<VipReport>>,
-    stop: watch::Sender<bool>,
+    stop: Option<oneshot::Sender<()>>,
     told: watch::Receiver<Snapshot>,
 }
 
@@ -45,7 +45,7 @@ impl Host {
     fn start(name: &'static str, consul: &Arc<MemoryConsul>) -> Self {
         let (orders, orders_seen) = watch::channel(VipOrder::first(VipTarget::Absent));
         let (reports, reports_seen) = watch::channel(None);
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = oneshot::channel();
         let terms = Terms::managed(D, T);
         let (told, seen) = watch::channel(not_begun(name, terms));
         let params = Params {
@@ -77,7 +77,7 @@ impl Host {
             driver,
             orders: orders_seen,
             reports,
-            stop,
+            stop: Some(stop),
             told: seen,
         };
         host.report(false);
@@ -91,6 +91,10 @@ impl Host {
             held,
             blocker: None,
         }));
+    }
+
+    fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
     }
 
     async fn until_held(&mut self) {
@@ -132,7 +136,7 @@ async fn a_stop_takes_the_address_off_before_the_lock_is_given_up() {
     host.until_held().await;
     assert_eq!(consul.holder().as_deref(), Some("web1"));
 
-    host.stop.send_replace(true);
+    host.stop();
     host.until_absent().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(
@@ -200,7 +204,7 @@ async fn a_standby_takes_over_at_once_when_the_leader_stops() {
     assert!(matches!(second.orders.borrow().target, VipTarget::Absent));
 
     let stopped = tokio::time::Instant::now();
-    first.stop.send_replace(true);
+    first.stop();
     first.until_absent().await;
     first.report(false);
     second.until_held().await;
