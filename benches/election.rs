@@ -7,6 +7,7 @@ use vip_elector::election::call::{Answer, Entry, KeyRead, LOCK_FLAG, OpId, Sessi
 use vip_elector::election::lease::{Lease, Terms};
 use vip_elector::election::machine::{Action, Event, Machine, Options, Params};
 use vip_elector::election::note::Before;
+use vip_elector::election::peer::GroupId;
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::election::time::Timestamp;
 use vip_elector::vip::reconcile::{LinkSeen, Observed, Reconciler};
@@ -48,6 +49,7 @@ fn standby() -> (Machine, OpId) {
         terms: TERMS,
         value: "web1".into(),
         session_name: "bench".into(),
+        group: GroupId(1),
         before: Before::Nothing,
         options: Options::default(),
     };

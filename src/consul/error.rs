@@ -49,11 +49,11 @@ pub(super) fn sort(
 
 /// Sorts status and words; `None` lets the answer pass.
 fn kind_of(operation: Operation, status: StatusCode, body: &[u8]) -> Option<FailureKind> {
-    let body = String::from_utf8_lossy(body);
-    let says = |words: &str| body.contains(words);
     if status.is_success() {
         return None;
     }
+    let body = String::from_utf8_lossy(body);
+    let says = |words: &str| body.contains(words);
     match operation {
         // The key is not there, the transaction was rolled back: answers, not failures.
         Operation::ReadKey | Operation::ReadGroup if status == StatusCode::NOT_FOUND => {

@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::tree::{Source, Tree};
 use crate::consul::binding::{Binding, WATCH_TIMEOUT, WATCH_WAIT};
 use crate::consul::client::Client;
-use crate::consul::kv::{Consistency, PrefixRead};
+use crate::consul::kv::{Consistency, Listing};
 use crate::election::call::{Answer, Call, Failure, FailureKind, KeyRead};
 
 /// How many reads are held open at most.
@@ -35,8 +35,12 @@ const PACE: Duration = Duration::from_millis(200);
 /// One that returns with news is made again after this: first what the news asks for.
 const GIVES_WAY: Duration = Duration::from_millis(10);
 
-/// How long one with news waits for each key that it shows: Consul writes all of them each time.
-const PER_KEY: Duration = Duration::from_micros(40);
+/// How long one with news waits for each KiB of it: Consul writes all of them each time.
+const PER_KIB: Duration = Duration::from_micros(80);
+
+/// How often, and after how long each, it is looked whether any server shows what the raft leader has.
+const LOOKS: u32 = 10;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// After a failure.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -267,15 +271,20 @@ impl Folder {
         let listing = client
             .watch_folder(&self.name, 0, Consistency::Default, room, timeout)
             .await?;
-        self.take(listing, Source::Leader);
+        self.take(&listing, Source::Leader)?;
         *served = all;
         Ok(())
     }
 
-    fn take(&self, listing: PrefixRead, source: Source) -> bool {
-        let changed = self.tree().take(listing, source);
-        self.ring(&changed);
-        !changed.is_empty()
+    /// Returns whether it has news.
+    fn take(&self, listing: &Listing, source: Source) -> Result<bool, Failure> {
+        let entries = listing.entries()?;
+        let taken = self.tree().take(listing.index, &entries, source);
+        self.ring(&taken.changed);
+        match taken.unreadable {
+            Some(why) => Err(listing.absurd(&why)),
+            None => Ok(!taken.changed.is_empty()),
+        }
     }
 
     fn ring(&self, keys: &[String]) {
@@ -299,6 +308,17 @@ impl Folder {
     fn failed_since(&self, source: Source, count: u64) -> Option<Failure> {
         let failures = self.failures(source);
         failures.last.clone().filter(|_| failures.count != count)
+    }
+
+    /// Waits a moment until what is known is as new as this. Returns whether it is.
+    async fn shows(&self, index: u64) -> bool {
+        for _ in 0..LOOKS {
+            if self.tree().index() >= index {
+                return true;
+            }
+            sleep(LOOK_PAUSE).await;
+        }
+        false
     }
 
     fn room(&self) -> usize {
@@ -336,55 +356,23 @@ struct Stream {
     polls: Arc<Semaphore>,
 }
 
+/// Where a read is made: held open, or in its turn.
+struct Place {
+    room: Option<OwnedSemaphorePermit>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
 impl Stream {
     async fn run(self) {
-        let consistency = match self.source {
-            Source::Any => Consistency::Stale,
-            Source::Leader => Consistency::Default,
-        };
         let mut index = 0;
         loop {
             let begun = Instant::now();
-            let (room, turn) = match Arc::clone(&self.open).try_acquire_owned() {
-                Ok(room) => (Some(room), None),
-                Err(_) => (None, self.polls.acquire().await.ok()),
+            let read = match self.source {
+                Source::Any => self.list(&mut index, begun).await,
+                Source::Leader => self.compare(&mut index, begun).await,
             };
-            // What the other one has read is no news.
-            let newest = match self.source {
-                Source::Any => index.max(self.folder.tree().index()),
-                Source::Leader => index,
-            };
-            let waits_on = if room.is_some() && index > 0 {
-                newest
-            } else {
-                0
-            };
-            let bytes = self.folder.room();
-            let read = self
-                .client
-                .watch_folder(
-                    &self.folder.name,
-                    waits_on,
-                    consistency,
-                    bytes,
-                    WATCH_TIMEOUT,
-                )
-                .await;
-            drop(turn);
-            let answered = Instant::now();
             let pause = match read {
-                Ok(listing) => {
-                    index = listing.index;
-                    let keys = u32::try_from(listing.entries.len()).unwrap_or(u32::MAX);
-                    let news = self.folder.take(listing, self.source);
-                    // Never more than a part of the time, ours and Consul's, for what many groups make long.
-                    let gives_way = GIVES_WAY.max(answered.elapsed() * 2).max(PER_KEY * keys);
-                    match (room.is_some(), news) {
-                        (true, true) => gives_way,
-                        (true, false) => gives_way.max(PACE.saturating_sub(begun.elapsed())),
-                        (false, _) => POLL_PAUSE,
-                    }
-                }
+                Ok(pause) => pause,
                 Err(failure) => {
                     let denied = failure.kind == FailureKind::Denied;
                     self.folder.fail(self.source, failure);
@@ -396,6 +384,88 @@ impl Stream {
                 }
             };
             sleep(pause).await;
+        }
+    }
+
+    /// Lists the folder when it is newer than what is known. Returns the pause until the next time.
+    async fn list(&self, index: &mut u64, begun: Instant) -> Result<Duration, Failure> {
+        let place = self.place().await;
+        // What the raft leader has shown is no news.
+        let waits_on = place.waits_on((*index).max(self.folder.tree().index()));
+        let listing = self
+            .client
+            .watch_folder(
+                &self.folder.name,
+                waits_on,
+                Consistency::Stale,
+                self.folder.room(),
+                WATCH_TIMEOUT,
+            )
+            .await?;
+        drop(place.turn);
+        let answered = Instant::now();
+        *index = listing.index;
+        let news = self.folder.take(&listing, Source::Any)?;
+        let length = u32::try_from(listing.length() / 1024).unwrap_or(u32::MAX);
+        // Never more than a part of the time, ours and Consul's, for what many groups make long.
+        let gives_way = GIVES_WAY.max(answered.elapsed() * 2).max(PER_KIB * length);
+        Ok(match (place.room, news) {
+            (Some(_), true) => gives_way,
+            (Some(_), false) => gives_way.max(PACE.saturating_sub(begun.elapsed())),
+            (None, _) => POLL_PAUSE,
+        })
+    }
+
+    /// Has the raft leader say when the folder changes, and list it where nobody else shows that soon. Returns the
+    /// pause until the next time.
+    async fn compare(&self, index: &mut u64, begun: Instant) -> Result<Duration, Failure> {
+        let place = self.place().await;
+        let (name, room) = (&self.folder.name, self.folder.room());
+        let said = self
+            .client
+            .watch_names(
+                name,
+                place.waits_on(*index),
+                Consistency::Default,
+                room,
+                WATCH_TIMEOUT,
+            )
+            .await?;
+        drop(place.turn);
+        let fell = said < std::mem::replace(index, said);
+        if fell || !self.folder.shows(said).await {
+            let listing = self
+                .client
+                .watch_folder(name, 0, Consistency::Default, room, WATCH_TIMEOUT)
+                .await?;
+            self.folder.take(&listing, Source::Leader)?;
+        }
+        Ok(match place.room {
+            Some(_) => PACE.saturating_sub(begun.elapsed()).max(GIVES_WAY),
+            None => POLL_PAUSE,
+        })
+    }
+
+    async fn place(&self) -> Place {
+        match Arc::clone(&self.open).try_acquire_owned() {
+            Ok(room) => Place {
+                room: Some(room),
+                turn: None,
+            },
+            Err(_) => Place {
+                room: None,
+                turn: Arc::clone(&self.polls).acquire_owned().await.ok(),
+            },
+        }
+    }
+}
+
+impl Place {
+    /// The index to wait on: a read that is not held open waits on none.
+    fn waits_on(&self, index: u64) -> u64 {
+        match self.room {
+            Some(_) => index,
+            None => 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Keys: plain, consistent, stale and blocking reads.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -84,12 +85,41 @@ impl Client {
         consistency: Consistency,
         room: usize,
         timeout: Duration,
-    ) -> Result<PrefixRead, Failure> {
+    ) -> Result<Listing, Failure> {
         let request = below(folder, consistency)
             .blocking(index, WATCH_WAIT, timeout)
             .with_room(room);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
-        prefix_read(&reply, index)
+        Ok(Listing {
+            index: reply.index(Some(index))?,
+            reply,
+        })
+    }
+
+    /// The same, but returns nothing but the index: the answer has only the names of the groups' keys, and
+    /// costs Consul and us a part of what a listing does.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub(super) async fn watch_names(
+        &self,
+        folder: &str,
+        index: u64,
+        consistency: Consistency,
+        room: usize,
+        timeout: Duration,
+    ) -> Result<u64, Failure> {
+        let doing = format!("watch the names of the keys below '{folder}'");
+        let request = Request::get(Operation::ReadGroup, "kv", doing)
+            .path(folder)
+            .about(Some(folder.trim_end_matches('/')))
+            .query("keys", "")
+            .query("separator", "/");
+        let request = consistently(request, consistency)
+            .blocking(index, WATCH_WAIT, timeout)
+            .with_room(room);
+        let reply = self.send(&request, Deadline::within(timeout)).await?;
+        reply.index(Some(index))
     }
 
     /// Waits until the key is newer than `index`, for as long as `timeout` allows and no longer
@@ -122,19 +152,48 @@ fn below(prefix: &str, consistency: Consistency) -> Request {
     consistently(request, consistency)
 }
 
+/// A listing of a folder, as Consul wrote it: most of it is known already, and not worth to be taken out.
+pub(super) struct Listing {
+    /// `X-Consul-Index`: what the next blocking read waits on. Never 0.
+    pub(super) index: u64,
+    reply: Reply,
+}
+
+impl Listing {
+    /// Returns the keys, in the order of their names.
+    ///
+    /// # Errors
+    /// `Unavailable` where it is no listing.
+    pub(super) fn entries(&self) -> Result<Vec<WireEntry<'_>>, Failure> {
+        listed(&self.reply)
+    }
+
+    /// Returns how long it is, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.reply.body.len()
+    }
+
+    /// Makes a failure of a key that cannot be right.
+    pub(super) fn absurd(&self, why: &str) -> Failure {
+        self.reply.absurd(why)
+    }
+}
+
 fn prefix_read(reply: &Reply, previous: u64) -> Result<PrefixRead, Failure> {
-    let entries = if reply.status == StatusCode::NOT_FOUND {
-        Vec::new()
-    } else {
-        let wire: Vec<WireEntry> = reply.json()?;
-        wire.into_iter()
-            .map(|wire| wire.named().map_err(|why| reply.absurd(&why)))
-            .collect::<Result<_, Failure>>()?
-    };
+    let entries = listed(reply)?
+        .into_iter()
+        .map(|wire| wire.named().map_err(|why| reply.absurd(&why)));
     Ok(PrefixRead {
+        entries: entries.collect::<Result<_, Failure>>()?,
         index: reply.index(Some(previous))?,
-        entries,
     })
+}
+
+fn listed(reply: &Reply) -> Result<Vec<WireEntry<'_>>, Failure> {
+    if reply.status == StatusCode::NOT_FOUND {
+        return Ok(Vec::new());
+    }
+    reply.json()
 }
 
 fn request(key: &str, consistency: Consistency, doing: String) -> Request {
@@ -157,42 +216,52 @@ fn key_read(reply: &Reply, previous: Option<u64>) -> Result<KeyRead, Failure> {
     let entry = if reply.status == StatusCode::NOT_FOUND {
         None
     } else {
-        let [wire]: [WireEntry; 1] = reply.json()?;
+        let [wire]: [WireEntry<'_>; 1] = reply.json()?;
         Some(wire.entry().map_err(|why| reply.absurd(&why))?)
     };
     Ok(KeyRead { index, entry })
 }
 
-/// A key as `/v1/kv` and `/v1/txn` write it.
+/// A key as `/v1/kv` and `/v1/txn` write it. Borrowed from the answer, where nothing in it is escaped.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct WireEntry {
-    #[serde(default)]
-    key: String,
-    value: Option<String>,
+pub(super) struct WireEntry<'a> {
+    #[serde(borrow, default)]
+    pub(super) key: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Option<Text<'a>>,
     flags: u64,
-    session: Option<String>,
-    modify_index: u64,
+    #[serde(borrow)]
+    session: Option<Text<'a>>,
+    pub(super) modify_index: u64,
 }
 
-impl WireEntry {
+/// Borrowed also where it is optional.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl WireEntry<'_> {
     /// With its name.
-    pub(super) fn named(mut self) -> Result<(String, Entry), String> {
-        let key = std::mem::take(&mut self.key);
-        Ok((key, self.entry()?))
+    pub(super) fn named(self) -> Result<(String, Entry), String> {
+        let entry = self.entry()?;
+        Ok((self.key.into_owned(), entry))
     }
 
-    pub(super) fn entry(self) -> Result<Entry, String> {
+    /// # Errors
+    /// Says what about it is none.
+    pub(super) fn entry(&self) -> Result<Entry, String> {
         let value = self
             .value
-            .map(|value| BASE64_STANDARD.decode(value))
+            .as_ref()
+            .map(|Text(value)| BASE64_STANDARD.decode(value.as_bytes()))
             .transpose()
             .map_err(|error| format!("consul's answer has a value that is no base64 ({error})"))?;
-        let session = self.session.filter(|id| !id.is_empty());
+        let session = self.session.as_ref().map(|Text(id)| id);
+        let session = session.filter(|id| !id.is_empty());
         Ok(Entry {
             value,
             flags: self.flags,
-            session: session.map(name::session).transpose()?,
+            session: session.map(|id| name::session(id)).transpose()?,
             modify_index: self.modify_index,
         })
     }
@@ -205,7 +274,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_as_consul_writes_it() {
-        let wire: WireEntry = serde_json::from_str(
+        let wire: WireEntry<'_> = serde_json::from_str(
             r#"{"LockIndex":1,"Key":"k","Flags":3304740253564472344,"Value":"aG9zdDE=",
                 "Session":"565fe19a","CreateIndex":17,"ModifyIndex":19}"#,
         )
@@ -219,10 +288,10 @@ mod tests {
                 modify_index: 19,
             }
         );
-        let unlocked: WireEntry =
+        let unlocked: WireEntry<'_> =
             serde_json::from_str(r#"{"Flags":0,"Value":null,"ModifyIndex":20}"#).unwrap();
         assert_eq!(unlocked.entry().unwrap().session, None);
-        let broken: WireEntry =
+        let broken: WireEntry<'_> =
             serde_json::from_str(r#"{"Flags":0,"Value":"?","ModifyIndex":20}"#).unwrap();
         broken.entry().unwrap_err();
     }

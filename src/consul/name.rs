@@ -13,7 +13,7 @@ const MAX_NODE: usize = 256;
 ///
 /// # Errors
 /// What is wrong with it, for an operator.
-pub(super) fn session(text: String) -> Result<SessionId, String> {
+pub(super) fn session(text: &str) -> Result<SessionId, String> {
     let fits = (1..=MAX_SESSION).contains(&text.len());
     if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(SessionId::new(text))
@@ -52,10 +52,10 @@ mod tests {
     #[test]
     fn names_fit_into_a_line() {
         for good in ["565fe19a-7a4f-4a3e-9d8b-5d0c3f1e2a4b", "s1"] {
-            assert_eq!(session(good.to_owned()), Ok(SessionId::new(good)));
+            assert_eq!(session(good), Ok(SessionId::new(good)));
         }
         for bad in ["", "a b", "a\nb", "é", &"x".repeat(65)] {
-            session(bad.to_owned()).unwrap_err();
+            session(bad).unwrap_err();
         }
         for good in ["web1", "web 1.example", "wéb"] {
             assert_eq!(node(good.to_owned()), Ok(good.to_owned()));

@@ -78,7 +78,7 @@ impl Client {
         .about(new.node);
         let reply = self.send(&request, Deadline::within(timeout)).await?;
         let created: WireId = reply.json()?;
-        name::session(created.id).map_err(|why| reply.absurd(&why))
+        name::session(&created.id).map_err(|why| reply.absurd(&why))
     }
 
     /// Starts the session's TTL anew. Proves nothing about its locks.
@@ -280,7 +280,7 @@ impl WireSession {
         // Consul lets none be longer. Nor is one waited for that nobody can have.
         let lock_delay = self.lock_delay.clamp(0.0, MAX_LOCK_DELAY.as_nanos() as f64);
         Ok(Session {
-            id: name::session(self.id)?,
+            id: name::session(&self.id)?,
             name: self.name,
             node: name::node(self.node)?,
             lock_delay: Duration::from_secs_f64(lock_delay / 1e9),

@@ -207,7 +207,7 @@ impl Client {
             Ok(reply) => reply,
             Err(failure) => return all(&failure),
         };
-        let outcome: WireOutcome = match reply.json() {
+        let outcome: WireOutcome<'_> = match reply.json() {
             Ok(outcome) => outcome,
             Err(failure) => return all(&failure),
         };
@@ -265,7 +265,7 @@ impl Client {
                 .about(keys.first().copied())
                 .query("consistent", "");
             let reply = self.send(&request, deadline).await?;
-            let outcome: WireOutcome = reply.json()?;
+            let outcome: WireOutcome<'_> = reply.json()?;
             if reply.status != StatusCode::CONFLICT {
                 let mut found: BTreeMap<String, Entry> = BTreeMap::new();
                 for result in outcome.results.unwrap_or_default() {
@@ -402,15 +402,16 @@ impl<'a> From<Op<'a>> for WireKv<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct WireOutcome {
-    results: Option<Vec<WireResult>>,
+struct WireOutcome<'a> {
+    #[serde(borrow)]
+    results: Option<Vec<WireResult<'a>>>,
     errors: Option<Vec<WireError>>,
 }
 
 #[derive(Deserialize)]
-struct WireResult {
-    #[serde(rename = "KV")]
-    kv: WireEntry,
+struct WireResult<'a> {
+    #[serde(rename = "KV", borrow)]
+    kv: WireEntry<'a>,
 }
 
 #[derive(Deserialize)]

@@ -20,6 +20,7 @@ use crate::election::machine::{Options, Params};
 use crate::election::note::Before;
 use crate::election::status::Outcome;
 use crate::peers::post::Letterbox;
+use crate::peers::wire::group_id;
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::address::AddressFile;
 use crate::runtime::session::SessionFile;
@@ -84,6 +85,7 @@ impl Member {
                 "vip-elector {name} {} {:016x}-{seed:016x}",
                 group.trigger_value, process
             ),
+            group: group_id(&name),
             value: group.trigger_value.clone(),
             options,
             before,

@@ -15,6 +15,7 @@ use crate::logging::Chain;
 use crate::peers::contact::{self, Own};
 use crate::peers::own;
 use crate::peers::post::{Letterbox, Post};
+use crate::peers::wire::group_id;
 
 /// The process's socket, and what is not to be published as its address.
 pub(super) struct Neighbours {
@@ -102,7 +103,10 @@ impl Neighbours {
             }
         };
         let letterbox = match &self.shared {
-            Some((interval, shared)) => post.open_shared(shared.get_or_init(|| secret), *interval),
+            Some((interval, shared)) => {
+                let secret = shared.get_or_init(|| secret);
+                post.open_shared(secret, *interval, group_id(name))
+            }
             None => post.open(&secret),
         };
         debug!(group = name, %address, "other hosts are heard");

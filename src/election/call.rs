@@ -1,6 +1,7 @@
 //! Pure: what the election asks of Consul, and what it takes for an answer.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::election::candidate::GroupRead;
@@ -11,11 +12,11 @@ pub const LOCK_FLAG: u64 = 0x2ddc_cbc0_58a5_0c18;
 
 /// The name Consul gave a session.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(String);
+pub struct SessionId(Arc<str>);
 
 impl SessionId {
     /// Wraps an id as Consul wrote it.
-    pub fn new(id: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 

@@ -108,7 +108,13 @@ impl Machine {
             Event::Remembered { op, kept } => self.remembered(now, op, kept),
             Event::Heard { at, said } => {
                 let own = self.session();
-                self.core.heard(now, at.min(now), own.as_ref(), said);
+                if self.core.is_given(own.as_ref(), &said) {
+                    if let Role::Member(member) = &mut self.role {
+                        member.look_again(now);
+                    }
+                } else {
+                    self.core.heard(now, at.min(now), own.as_ref(), said);
+                }
             }
             Event::Health(health) => self.core.health = health,
             Event::Stop => self.core.stopping = true,
@@ -131,7 +137,7 @@ impl Machine {
             Role::Preflight(preflight) => deadlines.extend(preflight.deadline()),
             Role::Joining(joining) => deadlines.extend(joining.deadline()),
             Role::Member(member) => member.deadlines(&self.core, &mut deadlines),
-            Role::Resigning(resigning) => deadlines.extend(resigning.deadline()),
+            Role::Resigning(resigning) => deadlines.extend(resigning.deadline(&self.core)),
         }
         deadlines.into_iter().min()
     }

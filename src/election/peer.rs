@@ -8,12 +8,17 @@ use std::time::Duration;
 
 use crate::election::call::SessionId;
 
+/// Names a group to other hosts: the same of each of its members, and another of each other group, as far as chance
+/// allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupId(pub u64);
+
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// The sender's session.
     pub from: SessionId,
-    /// The session of the leader that it is about.
+    /// The session of the leader that it is about; of the next one, where the lock was given.
     pub leader: SessionId,
     /// Rises from one datagram of a sender to its next, also over its restarts: one that does not is
     /// an old one, sent again.
@@ -38,5 +43,10 @@ pub enum Message {
         question: u64,
         /// For how long now it has not heard it.
         ago: Duration,
+    },
+    /// The sender has led, and has given this group's lock to the session that this is about.
+    Given {
+        /// Of which group.
+        group: GroupId,
     },
 }

@@ -37,7 +37,7 @@ use crate::driver::clock;
 use crate::election::call::SessionId;
 use crate::election::candidate::{Contact, Secret};
 use crate::election::machine::BEATS_REPEATED;
-use crate::election::peer::{Datagram, Message};
+use crate::election::peer::{Datagram, GroupId, Message};
 use crate::election::time::Timestamp;
 use crate::peers::Peers;
 use crate::peers::wire::{self, Key, Sealed, SecretId};
@@ -141,21 +141,24 @@ impl Post {
         self.letterbox(secret, None)
     }
 
-    /// Opens the letterbox of one of the groups with this secret, which hear and say a heartbeat each `interval`, all of
-    /// them together.
-    pub fn open_shared(&self, secret: &Secret, interval: Duration) -> Letterbox {
-        self.letterbox(secret, Some(interval))
+    /// Opens the letterbox of this one of the groups with this secret, which hear and say a heartbeat each `interval`,
+    /// all of them together.
+    pub fn open_shared(&self, secret: &Secret, interval: Duration, group: GroupId) -> Letterbox {
+        self.letterbox(secret, Some((interval, group)))
     }
 
-    fn letterbox(&self, secret: &Secret, interval: Option<Duration>) -> Letterbox {
+    fn letterbox(&self, secret: &Secret, shared: Option<(Duration, GroupId)>) -> Letterbox {
         let key = Key::new(secret);
-        let inside = Arc::new(Inside::default());
+        let inside = Arc::new(Inside {
+            group: shared.map(|(_, group)| group),
+            ..Inside::default()
+        });
         let mut slots = self.slots();
         let is_open = |inside: &Weak<Inside>| inside.strong_count() > 0;
         slots.retain(|_, slot| slot.letterboxes.iter().any(is_open));
         let slot = slots.entry(key.id()).or_insert_with(|| Slot {
             key,
-            shared: interval.is_some(),
+            shared: shared.is_some(),
             letterboxes: Vec::new(),
             beats: Arc::default(),
         });
@@ -165,7 +168,7 @@ impl Post {
             beats: Arc::clone(&slot.beats),
             post: self.clone(),
             inside,
-            interval,
+            interval: shared.map(|(interval, _)| interval),
             last: None,
         }
     }
@@ -346,7 +349,9 @@ impl Peers for Letterbox {
         match datagram.message {
             Message::Heartbeat { .. } => {}
             Message::Question => return self.ask(now, interval, contact, datagram),
-            Message::Heard { .. } => return self.post.say(contact, datagram),
+            Message::Heard { .. } | Message::Given { .. } => {
+                return self.post.say(contact, datagram);
+            }
         }
         let route = (contact.address, contact.secret, datagram.from.clone());
         // A group says it once in so many intervals, and may be late by one.

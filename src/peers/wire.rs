@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0  magic "vipe"             54  sequence
-//!  4  version                  62  the question's sequence, or 0
+//!  4  version                  62  the question's sequence, the group, or 0
 //!  5  kind                     70  milliseconds, rounded up, or 0
 //!  6  id of the secret         74  HMAC-SHA256 of all before (RFC 2104)
 //! 22  sender's session        106  end
@@ -18,11 +18,11 @@ mod uuid;
 use std::fmt;
 use std::time::Duration;
 
-use ring::hmac;
+use ring::{digest, hmac};
 
 use crate::election::call::SessionId;
 use crate::election::candidate::Secret;
-use crate::election::peer::{Datagram, Message};
+use crate::election::peer::{Datagram, GroupId, Message};
 
 /// The length of every datagram, in bytes.
 pub const LENGTH: usize = SIGNED + SIGNATURE;
@@ -33,6 +33,7 @@ const VERSION: u8 = 1;
 const HEARTBEAT: u8 = 1;
 const QUESTION: u8 = 2;
 const HEARD: u8 = 3;
+const GIVEN: u8 = 4;
 
 const ID: usize = 16;
 const SIGNED: usize = MAGIC.len() + 2 + ID + 2 * uuid::LENGTH + 8 + 8 + 4;
@@ -44,6 +45,16 @@ const ID_LABEL: &[u8] = b"id of a secret";
 /// Names the secret that a datagram is signed with, without telling it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretId([u8; ID]);
+
+/// Returns what the group with this trigger key is called.
+pub fn group_id(trigger_key: &str) -> GroupId {
+    let digest = digest::digest(&digest::SHA256, trigger_key.as_bytes());
+    let mut id = [0; 8];
+    for (to, from) in id.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    GroupId(u64::from_be_bytes(id))
+}
 
 /// A receiver's secret, ready to be used.
 #[derive(Clone)]
@@ -74,10 +85,13 @@ impl Key {
     /// Writes a datagram for the host whose secret this is; `None` where a session is no UUID in
     /// lower case.
     pub fn seal(&self, datagram: &Datagram) -> Option<[u8; LENGTH]> {
-        let (kind, question, time) = match datagram.message {
+        let (kind, number, time) = match datagram.message {
             Message::Heartbeat { patience } => (HEARTBEAT, 0, patience),
             Message::Question => (QUESTION, 0, Duration::ZERO),
             Message::Heard { question, ago } => (HEARD, question, ago),
+            Message::Given {
+                group: GroupId(group),
+            } => (GIVEN, group, Duration::ZERO),
         };
         let mut bytes = [0; LENGTH];
         let mut rest = &mut bytes[..];
@@ -87,7 +101,7 @@ impl Key {
         put(&mut rest, &uuid::parse(datagram.from.as_str())?);
         put(&mut rest, &uuid::parse(datagram.leader.as_str())?);
         put(&mut rest, &datagram.sequence.to_be_bytes());
-        put(&mut rest, &question.to_be_bytes());
+        put(&mut rest, &number.to_be_bytes());
         put(&mut rest, &milliseconds(time).to_be_bytes());
         let (signed, signature) = bytes.split_at_mut(SIGNED);
         signature.copy_from_slice(hmac::sign(&self.hmac, signed).as_ref());
@@ -119,7 +133,7 @@ impl<'a> Sealed<'a> {
         let mut rest = &body[..];
         let known = take(&mut rest)? == MAGIC && take(&mut rest)? == [VERSION];
         let [kind] = take(&mut rest)?;
-        (known && (HEARTBEAT..=HEARD).contains(&kind)).then_some(Self {
+        (known && (HEARTBEAT..=GIVEN).contains(&kind)).then_some(Self {
             kind,
             to: SecretId(take(&mut rest)?),
             body,
@@ -140,14 +154,17 @@ impl<'a> Sealed<'a> {
         let mut session = || Some(SessionId::new(uuid::format(take(&mut rest)?)));
         let (from, leader) = (session()?, session()?);
         let sequence = u64::from_be_bytes(take(&mut rest)?);
-        let question = u64::from_be_bytes(take(&mut rest)?);
+        let number = u64::from_be_bytes(take(&mut rest)?);
         let time = Duration::from_millis(u32::from_be_bytes(take(&mut rest)?).into());
         let message = match self.kind {
             HEARTBEAT => Message::Heartbeat { patience: time },
             QUESTION => Message::Question,
             HEARD => Message::Heard {
-                question,
+                question: number,
                 ago: time,
+            },
+            GIVEN => Message::Given {
+                group: GroupId(number),
             },
             _ => return None,
         };

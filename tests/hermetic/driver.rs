@@ -14,6 +14,7 @@ use vip_elector::election::health::Health;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::machine::{Options, Params};
 use vip_elector::election::note::Before;
+use vip_elector::election::peer::GroupId;
 use vip_elector::election::status::Outcome;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
 use vip_elector::peers::post::Letterbox;
@@ -52,6 +53,7 @@ impl Host {
             terms,
             value: name.into(),
             session_name: name.into(),
+            group: GroupId(1),
             before: Before::Nothing,
             options: Options::default(),
         };

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use vip_elector::election::call::SessionId;
 use vip_elector::election::candidate::{Contact, Secret};
-use vip_elector::election::peer::{Datagram, Message};
+use vip_elector::election::peer::{Datagram, GroupId, Message};
 use vip_elector::peers::post::{Counts, Letterbox, Post};
 use vip_elector::peers::wire::Key;
 use vip_elector::peers::{Peers, own};
@@ -244,10 +244,10 @@ async fn groups_that_share_a_secret_say_a_heartbeat_once_and_hear_every_one() {
         secret,
     };
     let mut sayers: Vec<_> = (0..10)
-        .map(|_| ours.open_shared(&own::fresh_secret().unwrap(), interval))
+        .map(|group| ours.open_shared(&own::fresh_secret().unwrap(), interval, GroupId(group)))
         .collect();
     let mut hearers: Vec<_> = (0..10)
-        .map(|_| theirs.open_shared(&secret, interval))
+        .map(|group| theirs.open_shared(&secret, interval, GroupId(group)))
         .collect();
     for sayer in &mut sayers {
         sayer.send(&contact, &heartbeat(1));
@@ -305,10 +305,10 @@ async fn groups_that_share_a_secret_ask_once_and_all_have_the_answer() {
     };
     let (us, them) = (contact(&ours, our_secret), contact(&theirs, their_secret));
     let mut askers: Vec<_> = (0..100)
-        .map(|_| ours.open_shared(&our_secret, interval))
+        .map(|group| ours.open_shared(&our_secret, interval, GroupId(group)))
         .collect();
     let mut asked: Vec<_> = (0..100)
-        .map(|_| theirs.open_shared(&their_secret, interval))
+        .map(|group| theirs.open_shared(&their_secret, interval, GroupId(group)))
         .collect();
     let leader = heartbeat(1).leader;
     let me = SessionId::new("11111111-89ab-cdef-0123-456789abcdef");
@@ -361,4 +361,30 @@ async fn groups_that_share_a_secret_ask_once_and_all_have_the_answer() {
     for task in tasks {
         task.abort();
     }
+}
+
+#[tokio::test]
+async fn of_the_groups_that_share_a_secret_one_hears_that_the_lock_is_its_own() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let post = Post::bind(listen).await.unwrap();
+    let secret = own::fresh_secret().unwrap();
+    let contact = Contact {
+        address: post.listen(),
+        secret,
+    };
+    let mut hearers: Vec<_> = (0..10)
+        .map(|group| post.open_shared(&secret, Duration::from_secs(1), GroupId(group)))
+        .collect();
+    let given = Datagram {
+        message: Message::Given { group: GroupId(7) },
+        ..heartbeat(1)
+    };
+    let task = tokio::spawn(post.clone().deliver());
+    hearers[3].send(&contact, &given);
+    let (_, said) = soon(hearers[7].heard(None)).await;
+    assert_eq!(said, given);
+    for hearer in &mut hearers {
+        assert_eq!(hearer.heard(None).now_or_never(), None);
+    }
+    task.abort();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::consul::kv::PrefixRead;
+use crate::consul::kv::{PrefixRead, WireEntry};
 use crate::election::call::{Entry, KeyRead};
 
 /// Where a listing comes from.
@@ -23,21 +23,43 @@ pub(super) struct Tree {
     index: u64,
     /// How often the index has fallen: a snapshot was restored.
     falls: u64,
+    /// How many listings were taken in.
+    listings: u64,
     /// By the last part of the trigger key.
     groups: BTreeMap<String, Group>,
 }
 
 /// A group of the folder.
 #[derive(Debug, Default)]
-pub(super) struct Group {
+struct Group {
     /// How many of this process there are.
     members: usize,
-    key: Option<Entry>,
-    /// When the trigger key last changed, as far as listings show.
+    key: Option<Known>,
+    /// When the trigger key last changed, as far as listings show; 0 before the first.
     key_at: u64,
-    /// Whole names.
-    below: BTreeMap<String, Entry>,
+    below: Vec<Known>,
     below_at: u64,
+    /// What the listing that is being taken in says anew.
+    key_is_new: bool,
+    below_is_new: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// The whole name.
+    key: String,
+    entry: Entry,
+    /// The last listing that showed it.
+    listing: u64,
+}
+
+/// What a listing says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// The trigger keys of the groups for which it is anything new.
+    pub(super) changed: Vec<String>,
+    /// Why a key cannot be read that is listed. It is left as it was.
+    pub(super) unreadable: Option<String>,
 }
 
 impl Tree {
@@ -46,6 +68,7 @@ impl Tree {
             folder,
             index: 0,
             falls: 0,
+            listings: 0,
             groups: BTreeMap::new(),
         }
     }
@@ -83,64 +106,46 @@ impl Tree {
         self.falls
     }
 
-    /// Takes in a listing. Returns the trigger keys of the groups for which it says anything new.
-    pub(super) fn take(&mut self, listing: PrefixRead, source: Source) -> Vec<String> {
-        let fell = listing.index < self.index;
+    /// Takes in a listing.
+    pub(super) fn take(&mut self, index: u64, entries: &[WireEntry<'_>], source: Source) -> Taken {
+        let fell = index < self.index;
         if fell && source == Source::Any {
-            return Vec::new();
+            return Taken::default();
         }
         self.falls += u64::from(fell);
-        self.index = listing.index;
-        let mut seen: BTreeMap<String, (Option<Entry>, BTreeMap<String, Entry>)> = BTreeMap::new();
-        for (key, entry) in listing.entries {
-            let Some(rest) = key.strip_prefix(&self.folder) else {
+        self.index = index;
+        self.listings += 1;
+        let mut unreadable = None;
+        for wire in entries {
+            let Some(rest) = wire.key.strip_prefix(&self.folder) else {
                 continue;
             };
             let (name, is_below) = match rest.split_once('/') {
                 Some((name, _)) => (name, true),
                 None => (rest, false),
             };
-            if !self.groups.contains_key(name) {
+            let Some(group) = self.groups.get_mut(name) else {
                 continue;
-            }
-            let (own, below) = seen.entry(name.to_owned()).or_default();
-            if is_below {
-                below.insert(key, entry);
-            } else {
-                *own = Some(entry);
+            };
+            if let Err(why) = group.see(wire, is_below, self.listings, fell) {
+                unreadable.get_or_insert(why);
             }
         }
         let mut changed = Vec::new();
         for (name, group) in &mut self.groups {
-            let mut news = fell;
-            let (key, below) = seen.remove(name).unwrap_or_default();
-            let first = group.key_at == 0;
-            if first || group.key != key {
-                group.key_at = key
-                    .as_ref()
-                    .map_or(listing.index, |entry| entry.modify_index);
-                group.key = key;
-                news = true;
-            }
-            if first || group.below != below {
-                group.below_at = listing.index;
-                group.below = below;
-                news = true;
-            }
-            if news {
+            if group.settle(index, self.listings) || fell {
                 changed.push(format!("{}{name}", self.folder));
             }
         }
-        changed
+        Taken {
+            changed,
+            unreadable,
+        }
     }
 
     /// The trigger key, if it has changed since `index`, as a read of it alone would show it.
     pub(super) fn key_since(&self, key: &str, index: u64) -> Option<KeyRead> {
-        let group = self.group(key)?;
-        (group.key_at > index).then(|| KeyRead {
-            index: group.key_at,
-            entry: group.key.clone(),
-        })
+        self.key(key).filter(|read| read.index > index)
     }
 
     /// The trigger key as it is known, and the index at which it is.
@@ -148,20 +153,17 @@ impl Tree {
         let group = self.group(key)?;
         Some(KeyRead {
             index: group.key_at,
-            entry: group.key.clone(),
+            entry: group.key.as_ref().map(|known| known.entry.clone()),
         })
     }
 
     /// What stands below it, if that has changed since `index`.
     pub(super) fn below_since(&self, key: &str, index: u64) -> Option<PrefixRead> {
         let group = self.group(key)?;
+        let pair = |known: &Known| (known.key.clone(), known.entry.clone());
         (group.below_at > index).then(|| PrefixRead {
             index: group.below_at,
-            entries: group
-                .below
-                .iter()
-                .map(|(name, entry)| (name.clone(), entry.clone()))
-                .collect(),
+            entries: group.below.iter().map(pair).collect(),
         })
     }
 
@@ -180,25 +182,98 @@ impl Tree {
     }
 }
 
+impl Group {
+    /// Takes in a key. What was last changed at the same index is the same, unless indexes are given again.
+    fn see(
+        &mut self,
+        wire: &WireEntry<'_>,
+        is_below: bool,
+        listing: u64,
+        fell: bool,
+    ) -> Result<(), String> {
+        let place = self
+            .below
+            .binary_search_by(|known| known.key.as_str().cmp(&wire.key));
+        let known = match (is_below, place) {
+            (true, Ok(at)) => self.below.get_mut(at),
+            (true, Err(_)) => None,
+            (false, _) => self.key.as_mut(),
+        };
+        if let Some(known) = known {
+            known.listing = listing;
+            if known.entry.modify_index == wire.modify_index && !fell {
+                return Ok(());
+            }
+            let entry = wire.entry()?;
+            let is_new = std::mem::replace(&mut known.entry, entry) != known.entry;
+            if is_below {
+                self.below_is_new |= is_new;
+            } else {
+                self.key_is_new |= is_new;
+            }
+            return Ok(());
+        }
+        let known = Known {
+            key: wire.key.clone().into_owned(),
+            entry: wire.entry()?,
+            listing,
+        };
+        match (is_below, place) {
+            (true, Ok(at) | Err(at)) => {
+                self.below.insert(at, known);
+                self.below_is_new = true;
+            }
+            (false, _) => {
+                self.key = Some(known);
+                self.key_is_new = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in that this was all. Returns whether there was anything new.
+    fn settle(&mut self, index: u64, listing: u64) -> bool {
+        let first = self.key_at == 0;
+        let gone = |known: &mut Known| known.listing != listing;
+        self.key_is_new |= self.key.take_if(gone).is_some();
+        let many = self.below.len();
+        self.below.retain_mut(|known| !gone(known));
+        self.below_is_new |= self.below.len() != many;
+        let (key_is_new, below_is_new) = (
+            std::mem::take(&mut self.key_is_new) || first,
+            std::mem::take(&mut self.below_is_new) || first,
+        );
+        if key_is_new {
+            let changed_at = |known: &Known| known.entry.modify_index;
+            self.key_at = self.key.as_ref().map_or(index, changed_at);
+        }
+        if below_is_new {
+            self.below_at = index;
+        }
+        key_is_new || below_is_new
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(value: &str, modify_index: u64) -> Entry {
-        Entry {
-            value: Some(value.as_bytes().to_vec()),
-            flags: 0,
-            session: None,
-            modify_index,
-        }
-    }
-
-    fn listing(index: u64, entries: &[(&str, u64)]) -> PrefixRead {
-        let entries = entries
+    /// As Consul writes it.
+    fn take(tree: &mut Tree, index: u64, keys: &[(&str, u64)], source: Source) -> Vec<String> {
+        let keys: Vec<String> = keys
             .iter()
-            .map(|(key, at)| ((*key).to_owned(), entry("v", *at)))
+            .map(|(key, at)| {
+                format!(r#"{{"Key":"{key}","Value":"dg==","Flags":0,"ModifyIndex":{at}}}"#)
+            })
             .collect();
-        PrefixRead { index, entries }
+        let keys = format!("[{}]", keys.join(","));
+        let taken = tree.take(
+            index,
+            &serde_json::from_str::<Vec<_>>(&keys).unwrap(),
+            source,
+        );
+        assert_eq!(taken.unreadable, None);
+        taken.changed
     }
 
     fn tree() -> Tree {
@@ -218,29 +293,26 @@ mod tests {
             ("vip/ab", 7),
             ("vip/b", 4),
         ];
-        assert_eq!(
-            tree.take(listing(7, &first), Source::Any),
-            ["vip/a", "vip/b"]
-        );
+        assert_eq!(take(&mut tree, 7, &first, Source::Any), ["vip/a", "vip/b"]);
         assert_eq!(tree.key_since("vip/a", 4).unwrap().index, 5);
         assert_eq!(tree.key_since("vip/a", 5), None);
         assert_eq!(tree.below_since("vip/a", 6).unwrap().entries.len(), 1);
         assert_eq!(tree.below_since("vip/b", 6).unwrap().entries.len(), 0);
         let second = [("vip/a", 5), ("vip/a/candidates/x", 6), ("vip/b", 9)];
-        assert_eq!(tree.take(listing(9, &second), Source::Any), ["vip/b"]);
+        assert_eq!(take(&mut tree, 9, &second, Source::Any), ["vip/b"]);
         assert_eq!(tree.key_since("vip/a", 5), None);
         assert_eq!(tree.below_since("vip/a", 7), None);
         assert_eq!(tree.key_since("vip/b", 5).unwrap().index, 9);
         // Somebody else's key.
-        assert!(tree.take(listing(10, &second), Source::Any).is_empty());
+        assert!(take(&mut tree, 10, &second, Source::Any).is_empty());
     }
 
     #[test]
     fn a_key_that_goes_is_news_at_the_index_of_the_listing() {
         let mut tree = tree();
-        tree.take(listing(5, &[("vip/a", 5)]), Source::Leader);
+        take(&mut tree, 5, &[("vip/a", 5)], Source::Leader);
         assert_eq!(tree.key("vip/b").unwrap().entry, None);
-        tree.take(listing(8, &[]), Source::Leader);
+        take(&mut tree, 8, &[], Source::Leader);
         let gone = tree.key_since("vip/a", 5).unwrap();
         assert_eq!((gone.index, gone.entry), (8, None));
         assert_eq!(tree.key_since("vip/a", 8), None);
@@ -249,11 +321,11 @@ mod tests {
     #[test]
     fn a_server_that_is_behind_is_not_listened_to_and_a_raft_leader_is() {
         let mut tree = tree();
-        tree.take(listing(9, &[("vip/a", 9)]), Source::Any);
-        let old = listing(5, &[("vip/a", 5)]);
-        assert!(tree.take(old.clone(), Source::Any).is_empty());
+        take(&mut tree, 9, &[("vip/a", 9)], Source::Any);
+        let old = [("vip/a", 5)];
+        assert!(take(&mut tree, 5, &old, Source::Any).is_empty());
         assert_eq!((tree.falls(), tree.key("vip/a").unwrap().index), (0, 9));
-        assert_eq!(tree.take(old, Source::Leader), ["vip/a", "vip/b"]);
+        assert_eq!(take(&mut tree, 5, &old, Source::Leader), ["vip/a", "vip/b"]);
         assert_eq!((tree.falls(), tree.key("vip/a").unwrap().index), (1, 5));
     }
 }

@@ -191,13 +191,18 @@ impl Leading {
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp, own: &SessionId) {
         let interval = self.lease.terms().confirm_interval();
+        // What waits for the requests of others is not asked for once more before it has had its turn.
+        let timeout = match core.params.options.one_of_many {
+            true => interval * 2,
+            false => interval,
+        };
         let by_read = core.params.terms.keeps(Rule::ConfirmByConsistentRead);
         if let Attempt::Due(at) = self.confirm
             && self.with_others(core, at) <= now
         {
             self.confirm = Attempt::Due(now);
         }
-        self.confirm.send_if_due(core, now, interval, || {
+        self.confirm.send_if_due(core, now, timeout, || {
             if by_read {
                 Call::Read
             } else {

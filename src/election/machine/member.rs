@@ -158,6 +158,7 @@ impl Member {
                 &self.session.id,
                 registered,
                 leaving,
+                now,
             ))
         };
         match &self.part {

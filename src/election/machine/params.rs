@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::election::health::Health;
 use crate::election::lease::Terms;
 use crate::election::note::Before;
+use crate::election::peer::GroupId;
 use crate::election::target::{VipOrder, VipTarget};
 
 /// What one group's machine is made from.
@@ -12,6 +13,8 @@ use crate::election::target::{VipOrder, VipTarget};
 pub struct Params {
     /// TTL, lock-delay, and whether the address is ours to hold.
     pub terms: Terms,
+    /// What other hosts call the group.
+    pub group: GroupId,
     /// The value that names this host in the trigger key.
     pub value: String,
     /// Unique to this group and process: what our sessions' names begin with.

@@ -257,6 +257,34 @@ impl Core {
         Some((self.peers.due?, DeadlineReason::Silence))
     }
 
+    /// Tells the next leader that the lock is its own, which it sees later by itself.
+    pub(super) fn tell_given(&mut self, now: Timestamp, own: &SessionId, to: &SessionId) {
+        let next = self.group.by_session(to);
+        let contact = next.and_then(|candidate| candidate.contact);
+        let (Some(contact), Some(_)) = (contact, self.peer_interval()) else {
+            return;
+        };
+        let datagram = Datagram {
+            from: own.clone(),
+            leader: to.clone(),
+            sequence: sequence(now),
+            message: Message::Given {
+                group: self.params.group,
+            },
+        };
+        self.say(contact, datagram);
+    }
+
+    /// Whether the leader that is seen says that it has given the lock to `own`. It does so once at most, because
+    /// its session never leads again: to hear it again when another is seen says nothing.
+    pub(super) fn is_given(&self, own: Option<&SessionId>, said: &Datagram) -> bool {
+        let group = self.params.group;
+        let leader = self.peers.hearing.as_ref().map(|hearing| &hearing.leader);
+        said.message == Message::Given { group }
+            && own == Some(&said.leader)
+            && leader.is_some_and(|leader| leader.session == said.from)
+    }
+
     /// Takes in what another host said. What is old, or not for this moment, is not listened to.
     pub(super) fn heard(
         &mut self,
@@ -275,6 +303,8 @@ impl Core {
             return;
         }
         match said.message {
+            // It is about another than the leader that is heard.
+            Message::Given { .. } => {}
             Message::Heartbeat { patience } => {
                 let new = hearing
                     .heartbeat

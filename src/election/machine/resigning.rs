@@ -22,6 +22,10 @@ use crate::election::time::Timestamp;
 /// How long a stop waits for what Consul would do by itself.
 const DEREGISTER_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// How long one of many groups waits until the lock is given away: the process has only so many requests
+/// under way. Nobody holds anything meanwhile, and whoever gives up has everybody wait for the lock-delay.
+const MANY_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How often a process that is stopping tries to give a thing up.
 const STOPPING_TRIES: u32 = 2;
 
@@ -37,6 +41,8 @@ pub(super) struct Resigning {
     /// Since the process has been stopping.
     tries: u32,
     hurried: bool,
+    /// Until when the others hear that the process lives, where they do.
+    heard_until: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -62,10 +68,12 @@ impl Resigning {
         session: &SessionId,
         registered: bool,
         leaving: Leaving,
+        now: Timestamp,
     ) -> Self {
         Self {
             session: session.clone(),
             registered,
+            heard_until: Some(now + MANY_TIMEOUT),
             leaving,
             step: Step::AddressOff {
                 name: name.to_owned(),
@@ -87,17 +95,35 @@ impl Resigning {
             backoff: Backoff::default(),
             tries: 0,
             hurried: false,
+            heard_until: None,
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<(Timestamp, DeadlineReason)> {
-        match &self.step {
+    pub(super) fn deadline(&self, core: &Core) -> Option<(Timestamp, DeadlineReason)> {
+        let next = match &self.step {
             Step::AddressOff { .. } | Step::Spend(_) => None,
             Step::HandOver(_, attempt)
             | Step::Release(attempt)
             | Step::Destroy(attempt)
             | Step::Deregister(attempt) => attempt.deadline(DeadlineReason::Retry),
-        }
+        };
+        let beat = core
+            .beat_deadline()
+            .filter(|(at, _)| self.is_heard(core, *at));
+        [next, beat].into_iter().flatten().min()
+    }
+
+    /// Whether the others are to hear at `at` that the process lives: it gives many locks away, one after the other, and
+    /// who takes it for dead meanwhile ends the session of them all. A while at most: it may be cut off.
+    fn is_heard(&self, core: &Core, at: Timestamp) -> bool {
+        let gives_away = match &self.step {
+            Step::AddressOff { .. } | Step::Spend(_) | Step::HandOver(..) | Step::Release(_) => {
+                true
+            }
+            Step::Destroy(_) | Step::Deregister(_) => false,
+        };
+        let until = self.heard_until.filter(|_| gives_away);
+        core.params.options.one_of_many && until.is_some_and(|until| at < until)
     }
 
     pub(super) fn next_role(&mut self, core: &mut Core, now: Timestamp) -> Option<Role> {
@@ -125,11 +151,18 @@ impl Resigning {
     }
 
     pub(super) fn send(&mut self, core: &mut Core, now: Timestamp) {
+        if self.is_heard(core, now) {
+            core.beat(now, &self.session);
+        }
         let (session, registered) = (&self.session, self.registered);
+        let timeout = match core.params.options.one_of_many {
+            true => MANY_TIMEOUT,
+            false => CALL_TIMEOUT / 2,
+        };
         match &mut self.step {
             Step::AddressOff { .. } | Step::Spend(_) => {}
             Step::HandOver(successor, attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::HandOver {
+                attempt.send_if_due(core, now, timeout, || Call::HandOver {
                     session: session.clone(),
                     registered,
                     successor: successor.clone(),
@@ -137,7 +170,7 @@ impl Resigning {
                 });
             }
             Step::Release(attempt) => {
-                attempt.send_if_due(core, now, CALL_TIMEOUT / 2, || Call::Release {
+                attempt.send_if_due(core, now, timeout, || Call::Release {
                     session: session.clone(),
                     registered,
                 });
@@ -214,6 +247,7 @@ impl Resigning {
                 self.step = match &result {
                     Ok(_) => {
                         core.handed_to = Some(successor.value.clone());
+                        core.tell_given(now, &self.session, &successor.session);
                         Step::Destroy(Attempt::Due(now + GIVE_WAY))
                     }
                     // It may have been carried out, or may be yet.

@@ -20,7 +20,7 @@ use crate::election::candidate::Contact;
 use crate::election::health::Health;
 use crate::election::lease::{Lease, Terms};
 use crate::election::note::Note;
-use crate::election::peer::Datagram;
+use crate::election::peer::{Datagram, GroupId};
 use crate::election::status::{Ending, Feature};
 use crate::election::target::{Blocker, VipReport, VipTarget};
 
@@ -32,6 +32,7 @@ pub(super) fn params(terms: Terms) -> Params {
         terms,
         value: "web1".into(),
         session_name: "vip-elector key".into(),
+        group: GroupId(1),
         before: Before::Nothing,
         options: Options::default(),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::election::call::SessionId;
-use crate::election::peer::{Datagram, Message};
+use crate::election::peer::{Datagram, GroupId, Message};
 use crate::election::time::Timestamp;
 use crate::peers::wire::Key;
 
@@ -39,6 +39,8 @@ pub(super) struct Beat {
 /// What is in a letterbox.
 #[derive(Debug, Default)]
 pub(super) struct Inside {
+    /// Of the groups with this secret, where there are several.
+    pub(super) group: Option<GroupId>,
     pub(super) queue: Mutex<VecDeque<(Timestamp, Datagram)>>,
     pub(super) bell: Notify,
     /// The leader that the group listens to.
@@ -66,6 +68,10 @@ impl Slot {
                     lock(&inside.listens_to).as_ref() == Some(&datagram.leader)
                 };
                 let one = self.open().find(listens);
+                one.map_or(0, |inside| inside.put(now, datagram))
+            }
+            Message::Given { group } => {
+                let one = self.open().find(|inside| inside.group == Some(group));
                 one.map_or(0, |inside| inside.put(now, datagram))
             }
             Message::Heard { ago, .. } => self

@@ -93,7 +93,7 @@ fn what_is_no_datagram_is_not_looked_at_any_further() {
         ("version 0", changed(4, 0)),
         ("version 2", changed(4, 2)),
         ("kind 0", changed(5, 0)),
-        ("kind 4", changed(5, 4)),
+        ("kind 5", changed(5, 5)),
     ] {
         assert!(Sealed::parse(&changed).is_none(), "{what}");
     }
@@ -177,6 +177,9 @@ fn any_message() -> impl Strategy<Value = Message> {
         time().prop_map(|patience| Message::Heartbeat { patience }),
         Just(Message::Question),
         (any::<u64>(), time()).prop_map(|(question, ago)| Message::Heard { question, ago }),
+        any::<u64>().prop_map(|group| Message::Given {
+            group: GroupId(group)
+        }),
     ]
 }
 

@@ -234,3 +234,76 @@ fn silence_is_waited_out_for_a_restart_and_for_the_kernel() {
     assert_eq!(Terms::managed(D, T).patience(ms(50)), ms(300));
     assert_eq!(Terms::managed(D, T).patience(ms(500)), ms(3_000));
 }
+
+#[test]
+fn who_is_given_the_lock_looks_at_once_and_leads_on_that_proof_alone() {
+    let given = |from: &str, to: &str, group| Event::Heard {
+        at: Timestamp::from_boot(Duration::MAX),
+        said: Datagram {
+            from: SessionId::new(from),
+            leader: SessionId::new(to),
+            sequence: 9,
+            message: Message::Given {
+                group: GroupId(group),
+            },
+        },
+    };
+    let mut bench = Bench::with(listening(), others());
+    for said in [
+        given("theirs", "ours", 2),
+        given("theirs", "of web2", 1),
+        given("of web2", "ours", 1),
+    ] {
+        bench.step(said.clone());
+        assert!(!bench.asks("Read"), "{said:?}");
+    }
+    bench.step(given("theirs", "ours", 1));
+    assert!(!bench.leads());
+    bench.answer_read(held(9, "ours"));
+    assert!(bench.leads());
+    bench.step(given("theirs", "ours", 1));
+    assert!(!bench.asks("Read"), "it was heard before");
+}
+
+#[test]
+fn a_leader_tells_whom_it_has_given_the_lock_to() {
+    let mut bench = Bench::leading(listening(), others());
+    bench.step(Event::Stop);
+    bench.off();
+    bench.sent.clear();
+    bench.answer("HandOver", Ok(Answer::Done));
+    let said: Vec<_> = bench
+        .sent
+        .iter()
+        .map(|said| (said.leader.as_str(), said.message))
+        .collect();
+    let group = GroupId(1);
+    assert_eq!(said, [("of web3", Message::Given { group })]);
+}
+
+#[test]
+fn one_of_many_is_heard_while_it_gives_its_lock_away_and_not_for_ever() {
+    let beats = |bench: &Bench| {
+        let beat = |said: &&Datagram| matches!(said.message, Message::Heartbeat { .. });
+        bench.sent.iter().filter(beat).count()
+    };
+    for one_of_many in [true, false] {
+        let options = Options {
+            one_of_many,
+            ..listening()
+        };
+        let mut bench = Bench::leading(options, others());
+        bench.step(Event::Stop);
+        bench.sent.clear();
+        bench.pass(ms(1_000));
+        let first = beats(&bench);
+        assert_eq!(first > 0, one_of_many);
+        bench.off();
+        bench.pass(ms(1_500));
+        assert!(!one_of_many || beats(&bench) > first);
+        bench.pass(ms(500));
+        bench.sent.clear();
+        bench.pass(ms(3_000));
+        assert_eq!(beats(&bench), 0, "it may be cut off");
+    }
+}

@@ -9,6 +9,7 @@ use vip_elector::election::health::Health;
 use vip_elector::election::lease::Terms;
 use vip_elector::election::machine::{Event as Input, Machine, Options, Params};
 use vip_elector::election::note::{Before, Note};
+use vip_elector::election::peer::GroupId;
 use vip_elector::election::target::{VipOrder, VipReport, VipTarget};
 
 use super::consul::Request;
@@ -155,6 +156,7 @@ impl World<'_> {
             terms: Terms::managed(self.schedule.lock_delay, TTL),
             value: request::value(host),
             session_name: format!("p{}", seat.0),
+            group: GroupId(u64::try_from(group).unwrap_or_default()),
             before,
             options: Options {
                 candidates: self.schedule.candidates,

@@ -12,6 +12,7 @@ use vip_elector::election::machine::{
     Action, DeadlineReason, Event as Input, Machine, Options, Params,
 };
 use vip_elector::election::note::Before;
+use vip_elector::election::peer::GroupId;
 use vip_elector::election::status::{Outcome, Phase};
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::vip::reconcile::Reconciler;
@@ -55,6 +56,7 @@ impl World<'_> {
             terms,
             value: request::value(host),
             session_name: format!("p{number}"),
+            group: GroupId(1),
             before: self.before(host),
             options: Options {
                 priority: plan.priority,
