@@ -273,20 +273,23 @@ impl<P: Consul, M: Memory, O: Peers> Hands<P, M, O> {
 }
 
 /// An answer comes back to every call, whatever Consul does.
-async fn ask<P: Consul>(
+fn ask<P: Consul>(
     consul: Arc<P>,
     call: Call,
     timeout: Duration,
-) -> (Duration, Result<Answer, Failure>) {
+) -> impl Future<Output = (Duration, Result<Answer, Failure>)> + Send {
     let what = call.to_string();
-    trace!(what, "asking");
-    let asked_at = Instant::now();
-    let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
-    let took = asked_at.elapsed();
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    trace!(what, took_us, "answered");
-    let result = answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)));
-    (took, result)
+    // What an async function is given is there twice.
+    async move {
+        trace!(what, "asking");
+        let asked_at = Instant::now();
+        let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
+        let took = asked_at.elapsed();
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        trace!(what, took_us, "answered");
+        let result = answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)));
+        (took, result)
+    }
 }
 
 fn unanswered(what: &str, timeout: Duration) -> Failure {

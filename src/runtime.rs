@@ -230,12 +230,12 @@ mod tests {
             fs::create_dir(run.path().join(name)).unwrap();
         }
         let found = RuntimeDirectory::below(run.path());
-        let found: Vec<_> = found.iter().map(|one| one.path.as_path()).collect();
+        let found: Vec<_> = found.iter().map(RuntimeDirectory::path).collect();
         let expected = ["vip-elector", "vip-elector@a b", "vip-elector@web"];
         assert_eq!(found, expected.map(|name| run.path().join(name)));
         let named = RuntimeDirectory::all(Some("/run/first:/run/second"));
         assert_eq!(named.len(), 1);
-        assert_eq!(named[0].path, Path::new("/run/first"));
+        assert_eq!(named[0].path(), Path::new("/run/first"));
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         for target in [Path::new("private/vip-elector"), &run.path().join("other")] {
             std::os::unix::fs::symlink(target, &path).unwrap();
             for _ in 0..2 {
-                RuntimeDirectory { path: path.clone() }.make().unwrap();
+                RuntimeDirectory::from(path.clone()).make().unwrap();
                 assert!(path.is_dir(), "{}", target.display());
             }
             fs::remove_file(&path).unwrap();

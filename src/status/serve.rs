@@ -77,8 +77,12 @@ impl Socket {
     }
 
     /// Answers, for ever.
-    pub async fn serve(self, board: Board) {
-        serve(&self.listener, &board).await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what an async function is given is there twice"
+    )]
+    pub fn serve(self, board: Board) -> impl Future<Output = ()> + Send {
+        async move { serve(&self.listener, &board).await }
     }
 }
 

@@ -210,14 +210,17 @@ impl Kernel for LinkKernel {
 
     async fn changed(&mut self) {
         let now = clock::now();
-        let borne = match self.carrier.deadline(now) {
-            Some(deadline) => deadline.since(now),
-            None => Duration::MAX,
+        let changed = match self.carrier.deadline(now) {
+            None => self.changes.next().await,
+            // In a box, because it is rare.
+            Some(deadline) => {
+                let borne = tokio::time::timeout(deadline.since(now), self.changes.next());
+                Box::pin(borne).await.unwrap_or(Ok(()))
+            }
         };
-        match tokio::time::timeout(borne, self.changes.next()).await {
-            Ok(Ok(())) | Err(_) => {}
+        if changed.is_err() {
             // The connection is gone: looking will say so.
-            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Box::pin(tokio::time::sleep(Duration::from_millis(200))).await;
         }
     }
 }
