@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -20,7 +22,7 @@ use self::tree::{Source, Tree};
 use crate::consul::binding::{Binding, WATCH_TIMEOUT, WATCH_WAIT};
 use crate::consul::client::Client;
 use crate::consul::kv::{Consistency, Listing};
-use crate::election::call::{Answer, Call, Failure, FailureKind, KeyRead};
+use crate::election::call::{Answer, Call, Failure, FailureKind};
 
 /// How many reads are held open at most.
 const OPEN: usize = 12;
@@ -47,6 +49,45 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many bytes of a listing there may be for each group, beside what any answer may have.
 const ROOM: usize = 16 * 1024;
+
+/// What a group watches, newer than at an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// Its trigger key.
+    Key(Source, u64),
+    /// What stands below it; at 0, as it is now.
+    Below(u64),
+}
+
+impl Watch {
+    /// Returns what is watched, if the call is a watch.
+    pub(super) fn of(call: &Call) -> Option<Self> {
+        if let Call::Watch { index } = call {
+            Some(Self::Key(Source::Any, *index))
+        } else if let Call::WatchThroughLeader { index } = call {
+            Some(Self::Key(Source::Leader, *index))
+        } else if let Call::WatchGroup { index } = call {
+            Some(Self::Below(*index))
+        } else {
+            None
+        }
+    }
+
+    fn call(self) -> Call {
+        match self {
+            Self::Key(Source::Any, index) => Call::Watch { index },
+            Self::Key(Source::Leader, index) => Call::WatchThroughLeader { index },
+            Self::Below(index) => Call::WatchGroup { index },
+        }
+    }
+
+    fn source(self) -> Source {
+        match self {
+            Self::Key(source, _) => source,
+            Self::Below(_) => Source::Any,
+        }
+    }
+}
 
 /// All watches of a process.
 pub(super) struct Folders {
@@ -128,37 +169,35 @@ impl Folders {
     }
 
     /// Carries a watch out.
-    pub(super) async fn watch(
-        &self,
-        binding: &Binding,
-        call: Call,
+    pub(super) fn watch<'a>(
+        &'a self,
+        binding: &'a Binding,
+        watch: Watch,
         timeout: Duration,
-    ) -> Result<Answer, Failure> {
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send + 'a {
         let key = binding.key();
         let shared = folder_of(key)
             .and_then(|name| self.folders().get(name).cloned())
             .filter(|folder| folder.is_shared());
-        let Some(folder) = shared else {
-            // In a box, because whoever waits for a folder's news, three times for each group, needs none of its room.
-            return Box::pin(self.alone(binding, call, timeout)).await;
-        };
-        let until = Instant::now() + timeout.min(WATCH_WAIT);
-        if let Call::WatchGroup { index } = call {
-            if index == 0 {
-                Box::pin(folder.fresh(&self.client, timeout)).await?;
-            } else {
-                let news = |tree: &Tree| tree.below_since(key, index).map(drop);
-                folder.wait(key, Source::Any, until, news).await?;
+        match (shared, watch) {
+            (None, _) => Either::Left(self.alone(binding, watch, timeout).boxed()),
+            (Some(folder), Watch::Below(0)) => {
+                let fresh = async move {
+                    folder.fresh(&self.client, timeout).await?;
+                    Ok(folder.group(binding, 0))
+                };
+                Either::Left(fresh.boxed())
             }
-            let mut group = binding.group(folder.tree().below(key));
-            group.index = group.index.max(index);
-            Ok(Answer::Group(group))
-        } else if let Call::WatchThroughLeader { index } = call {
-            folder.key(key, index, Source::Leader, until).await
-        } else if let Call::Watch { index } = call {
-            folder.key(key, index, Source::Any, until).await
-        } else {
-            Box::pin(binding.call(call, timeout)).await
+            (Some(folder), _) => {
+                let until = Instant::now() + timeout.min(WATCH_WAIT);
+                Either::Right(async move {
+                    folder.wait(key, watch, until).await?;
+                    Ok(match watch {
+                        Watch::Key(..) => folder.key(key),
+                        Watch::Below(index) => folder.group(binding, index),
+                    })
+                })
+            }
         }
     }
 
@@ -166,19 +205,19 @@ impl Folders {
     async fn alone(
         &self,
         binding: &Binding,
-        call: Call,
+        watch: Watch,
         timeout: Duration,
     ) -> Result<Answer, Failure> {
-        if let Call::WatchGroup { index: 0 } = call {
+        if watch == Watch::Below(0) {
             let _turn = self.polls.acquire().await;
-            return binding.call(call, timeout).await;
+            return binding.call(watch.call(), timeout).await;
         }
         if let Ok(_room) = self.open.try_acquire() {
-            return binding.call(call, timeout).await;
+            return binding.call(watch.call(), timeout).await;
         }
         sleep(POLL_PAUSE.min(timeout / 2)).await;
         let _turn = self.polls.acquire().await;
-        binding.call(call, Duration::from_millis(100)).await
+        binding.call(watch.call(), Duration::from_millis(100)).await
     }
 
     fn folders(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Folder>>> {
@@ -204,38 +243,25 @@ impl Folder {
         !self.streams().is_empty() && !self.refused.load(Ordering::Relaxed)
     }
 
-    /// Waits until a trigger key is newer than `index`, or the time is over.
-    async fn key(
-        &self,
-        key: &str,
-        index: u64,
-        source: Source,
-        until: Instant,
-    ) -> Result<Answer, Failure> {
-        let news = |tree: &Tree| tree.key_since(key, index);
-        let read = match self.wait(key, source, until, news).await? {
-            Some(read) => read,
-            None => self.tree().key(key).unwrap_or(KeyRead {
-                index: 1,
-                entry: None,
-            }),
-        };
-        Ok(Answer::Key(read))
+    /// Returns the trigger key as it is known.
+    fn key(&self, key: &str) -> Answer {
+        Answer::Key(self.tree().key(key))
     }
 
-    /// Waits until there is news, or until the index falls, or the time is over, upon which there is none.
-    async fn wait<T>(
-        &self,
-        key: &str,
-        source: Source,
-        until: Instant,
-        news: impl Fn(&Tree) -> Option<T>,
-    ) -> Result<Option<T>, Failure> {
+    /// Returns what stands below the trigger key, to whoever has seen it at `index`.
+    fn group(&self, binding: &Binding, index: u64) -> Answer {
+        let mut group = binding.group(self.tree().below(binding.key()));
+        group.index = group.index.max(index);
+        Answer::Group(group)
+    }
+
+    /// Waits until there is news, or until the index falls, or the time is over.
+    async fn wait(&self, key: &str, watch: Watch, until: Instant) -> Result<(), Failure> {
         let Some(bell) = self.bells().get(key).cloned() else {
-            return Ok(None);
+            return Ok(());
         };
         let falls = self.tree().falls();
-        let failed = self.failures(source).count;
+        let failed = self.failures(watch.source()).count;
         loop {
             let rung = bell.notified();
             tokio::pin!(rung);
@@ -243,18 +269,19 @@ impl Folder {
             rung.as_mut().enable();
             {
                 let tree = self.tree();
-                if let Some(found) = news(&tree) {
-                    return Ok(Some(found));
-                }
-                if tree.falls() != falls {
-                    return Ok(None);
+                let news = match watch {
+                    Watch::Key(_, index) => tree.key_at(key) > index,
+                    Watch::Below(index) => tree.below_at(key) > index,
+                };
+                if news || tree.falls() != falls {
+                    return Ok(());
                 }
             }
-            if let Some(failure) = self.failed_since(source, failed) {
+            if let Some(failure) = self.failed_since(watch.source(), failed) {
                 return Err(failure);
             }
             if timeout_at(until, rung).await.is_err() {
-                return Ok(None);
+                return Ok(());
             }
         }
     }

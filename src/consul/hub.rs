@@ -9,9 +9,11 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use tokio::sync::oneshot;
 
-use super::folder::Folders;
+use super::folder::{Folders, Watch};
 use crate::consul::binding::{Binding, change};
 use crate::consul::client::Client;
 use crate::consul::error;
@@ -245,11 +247,17 @@ async fn read(client: &Client, groups: &[Arc<Binding>], timeout: Duration) -> Ve
 }
 
 impl Consul for GroupLine {
-    async fn call(&self, call: Call, timeout: Duration) -> Outcome {
-        if let Call::Watch { .. } | Call::WatchThroughLeader { .. } | Call::WatchGroup { .. } = call
-        {
-            return self.hub.0.folders.watch(&self.binding, call, timeout).await;
+    fn call(&self, call: Call, timeout: Duration) -> impl Future<Output = Outcome> + Send {
+        match Watch::of(&call) {
+            // Each group has three of them at any time: no room for anything else.
+            Some(watch) => Either::Left(self.hub.0.folders.watch(&self.binding, watch, timeout)),
+            None => Either::Right(self.ask(call, timeout).boxed()),
         }
+    }
+}
+
+impl GroupLine {
+    async fn ask(&self, call: Call, timeout: Duration) -> Outcome {
         let what = call.to_string();
         let (answer, answered) = oneshot::channel();
         let ticket = {

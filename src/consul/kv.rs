@@ -258,8 +258,13 @@ impl WireEntry<'_> {
             .map_err(|error| format!("consul's answer has a value that is no base64 ({error})"))?;
         let session = self.session.as_ref().map(|Text(id)| id);
         let session = session.filter(|id| !id.is_empty());
+        // What is decoded has room for more than there is, and is kept for long.
+        let exact = |mut value: Vec<u8>| {
+            value.shrink_to_fit();
+            value
+        };
         Ok(Entry {
-            value,
+            value: value.map(exact),
             flags: self.flags,
             session: session.map(|id| name::session(id)).transpose()?,
             modify_index: self.modify_index,

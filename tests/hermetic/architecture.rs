@@ -50,6 +50,7 @@ fn the_pure_core_imports_nothing_that_acts() {
         "std::fmt",
         "std::net::",
         "std::ops::",
+        "std::sync::Arc;",
         "std::time::Duration;",
     ];
     for (path, text) in sources(

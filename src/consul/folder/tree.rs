@@ -7,7 +7,7 @@ use crate::election::call::{Entry, KeyRead};
 
 /// Where a listing comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(in crate::consul) enum Source {
     /// Any server, however far behind.
     Any,
     /// The raft leader: its word counts also where it is older.
@@ -143,36 +143,35 @@ impl Tree {
         }
     }
 
-    /// The trigger key, if it has changed since `index`, as a read of it alone would show it.
-    pub(super) fn key_since(&self, key: &str, index: u64) -> Option<KeyRead> {
-        self.key(key).filter(|read| read.index > index)
+    /// When the trigger key last changed; 0 where nothing is known of it.
+    pub(super) fn key_at(&self, key: &str) -> u64 {
+        self.group(key).map_or(0, |group| group.key_at)
     }
 
-    /// The trigger key as it is known, and the index at which it is.
-    pub(super) fn key(&self, key: &str) -> Option<KeyRead> {
-        let group = self.group(key)?;
-        Some(KeyRead {
-            index: group.key_at,
-            entry: group.key.as_ref().map(|known| known.entry.clone()),
-        })
+    /// The trigger key as it is known, and the index at which it is, as a read of it alone would show it.
+    pub(super) fn key(&self, key: &str) -> KeyRead {
+        let group = self.group(key);
+        KeyRead {
+            index: group.map_or(1, |group| group.key_at),
+            entry: group.and_then(|group| Some(group.key.as_ref()?.entry.clone())),
+        }
     }
 
-    /// What stands below it, if that has changed since `index`.
-    pub(super) fn below_since(&self, key: &str, index: u64) -> Option<PrefixRead> {
-        let group = self.group(key)?;
-        let pair = |known: &Known| (known.key.clone(), known.entry.clone());
-        (group.below_at > index).then(|| PrefixRead {
-            index: group.below_at,
-            entries: group.below.iter().map(pair).collect(),
-        })
+    /// When anything below it last changed; 0 where nothing is known of it.
+    pub(super) fn below_at(&self, key: &str) -> u64 {
+        self.group(key).map_or(0, |group| group.below_at)
     }
 
     /// What stands below it, as it is known.
     pub(super) fn below(&self, key: &str) -> PrefixRead {
-        self.below_since(key, 0).unwrap_or(PrefixRead {
-            index: 1,
-            entries: Vec::new(),
-        })
+        let pair = |known: &Known| (known.key.clone(), known.entry.clone());
+        let group = self.group(key);
+        PrefixRead {
+            index: group.map_or(1, |group| group.below_at),
+            entries: group
+                .map(|group| group.below.iter().map(pair).collect())
+                .unwrap_or_default(),
+        }
     }
 
     fn group(&self, key: &str) -> Option<&Group> {
@@ -286,7 +285,7 @@ mod tests {
     #[test]
     fn each_group_has_its_own_news() {
         let mut tree = tree();
-        assert_eq!(tree.key_since("vip/a", 1), None, "nothing is known yet");
+        assert_eq!((tree.key_at("vip/a"), tree.below_at("vip/a")), (0, 0));
         let first = [
             ("vip/a", 5),
             ("vip/a/candidates/x", 6),
@@ -294,28 +293,61 @@ mod tests {
             ("vip/b", 4),
         ];
         assert_eq!(take(&mut tree, 7, &first, Source::Any), ["vip/a", "vip/b"]);
-        assert_eq!(tree.key_since("vip/a", 4).unwrap().index, 5);
-        assert_eq!(tree.key_since("vip/a", 5), None);
-        assert_eq!(tree.below_since("vip/a", 6).unwrap().entries.len(), 1);
-        assert_eq!(tree.below_since("vip/b", 6).unwrap().entries.len(), 0);
+        assert_eq!((tree.key_at("vip/a"), tree.key("vip/a").index), (5, 5));
+        assert_eq!((tree.key_at("vip/b"), tree.below_at("vip/b")), (4, 7));
+        assert_eq!(tree.below("vip/a").entries.len(), 1);
+        assert_eq!(tree.below("vip/b").entries.len(), 0);
         let second = [("vip/a", 5), ("vip/a/candidates/x", 6), ("vip/b", 9)];
         assert_eq!(take(&mut tree, 9, &second, Source::Any), ["vip/b"]);
-        assert_eq!(tree.key_since("vip/a", 5), None);
-        assert_eq!(tree.below_since("vip/a", 7), None);
-        assert_eq!(tree.key_since("vip/b", 5).unwrap().index, 9);
+        assert_eq!((tree.key_at("vip/a"), tree.below_at("vip/a")), (5, 7));
+        assert_eq!((tree.key_at("vip/b"), tree.below_at("vip/b")), (9, 7));
         // Somebody else's key.
         assert!(take(&mut tree, 10, &second, Source::Any).is_empty());
+    }
+
+    #[test]
+    fn what_stands_below_is_in_the_order_of_its_names() {
+        let mut tree = tree();
+        let names = |tree: &Tree| -> Vec<String> {
+            let below = tree.below("vip/a").entries;
+            below.into_iter().map(|(name, _)| name).collect()
+        };
+        let (w, x, y) = ("vip/a/candidates/w", "vip/a/candidates/x", "vip/a/drain/y");
+        take(&mut tree, 5, &[(x, 5), (y, 4)], Source::Any);
+        let changed = take(&mut tree, 6, &[(w, 6), (x, 5), (y, 4)], Source::Any);
+        assert_eq!(
+            (changed, names(&tree)),
+            (vec!["vip/a".to_owned()], vec![w.into(), x.into(), y.into()])
+        );
+        take(&mut tree, 7, &[(w, 6), (y, 4)], Source::Any);
+        assert_eq!(
+            (names(&tree), tree.below_at("vip/a")),
+            (vec![w.into(), y.into()], 7)
+        );
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_stays_as_it_was() {
+        let mut tree = tree();
+        take(&mut tree, 5, &[("vip/a", 5), ("vip/b", 5)], Source::Any);
+        let listing = r#"[{"Key":"vip/a","Value":"?","Flags":0,"ModifyIndex":6},
+            {"Key":"vip/b","Value":"dg==","Flags":0,"ModifyIndex":6}]"#;
+        let listing: Vec<_> = serde_json::from_str(listing).unwrap();
+        let taken = tree.take(6, &listing, Source::Any);
+        assert_eq!(taken.changed, ["vip/b"]);
+        assert!(taken.unreadable.unwrap().contains("base64"));
+        assert_eq!((tree.key_at("vip/a"), tree.key_at("vip/b")), (5, 6));
+        assert!(tree.key("vip/a").entry.is_some());
     }
 
     #[test]
     fn a_key_that_goes_is_news_at_the_index_of_the_listing() {
         let mut tree = tree();
         take(&mut tree, 5, &[("vip/a", 5)], Source::Leader);
-        assert_eq!(tree.key("vip/b").unwrap().entry, None);
+        assert_eq!(tree.key("vip/b").entry, None);
         take(&mut tree, 8, &[], Source::Leader);
-        let gone = tree.key_since("vip/a", 5).unwrap();
+        let gone = tree.key("vip/a");
         assert_eq!((gone.index, gone.entry), (8, None));
-        assert_eq!(tree.key_since("vip/a", 8), None);
     }
 
     #[test]
@@ -324,8 +356,20 @@ mod tests {
         take(&mut tree, 9, &[("vip/a", 9)], Source::Any);
         let old = [("vip/a", 5)];
         assert!(take(&mut tree, 5, &old, Source::Any).is_empty());
-        assert_eq!((tree.falls(), tree.key("vip/a").unwrap().index), (0, 9));
+        assert_eq!((tree.falls(), tree.key("vip/a").index), (0, 9));
         assert_eq!(take(&mut tree, 5, &old, Source::Leader), ["vip/a", "vip/b"]);
-        assert_eq!((tree.falls(), tree.key("vip/a").unwrap().index), (1, 5));
+        assert_eq!((tree.falls(), tree.key("vip/a").index), (1, 5));
+    }
+
+    /// As after a restored snapshot: an index that is given again says nothing.
+    #[test]
+    fn where_the_index_has_fallen_the_same_index_may_be_another_value() {
+        let mut tree = tree();
+        take(&mut tree, 9, &[("vip/a", 5)], Source::Any);
+        let other = r#"[{"Key":"vip/a","Value":"bmV3","Flags":0,"ModifyIndex":5}]"#;
+        let other: Vec<_> = serde_json::from_str(other).unwrap();
+        tree.take(6, &other, Source::Leader);
+        let value = tree.key("vip/a").entry.and_then(|entry| entry.value);
+        assert_eq!(value.as_deref(), Some(&b"new"[..]));
     }
 }

@@ -3,7 +3,7 @@
 //! What is known of them is a hint: a handover checks its successor in the same commit, and whoever gets
 //! the lock proves that before it leads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::attempt::Attempt;
@@ -34,7 +34,7 @@ const DRAINED: &str = "drained";
 pub(super) struct Group {
     candidates: Vec<Candidate>,
     /// When each was first seen, by its session.
-    since: BTreeMap<SessionId, Timestamp>,
+    since: Vec<(SessionId, Timestamp)>,
     /// Those whose entry is gone, and until when they are spoken to all the same.
     gone: Vec<(Candidate, Timestamp)>,
     request: Option<Request>,
@@ -63,7 +63,7 @@ impl Group {
         } = read;
         let since = |candidate: &Candidate| {
             let session = candidate.session.clone();
-            let since = self.since.get(&session).copied().unwrap_or(now);
+            let since = self.since_of(&session).unwrap_or(now);
             (session, since)
         };
         self.since = candidates.iter().map(since).collect();
@@ -76,6 +76,11 @@ impl Group {
         self.candidates = candidates;
         self.request = request;
         self.drained = drained.into_iter().collect();
+    }
+
+    fn since_of(&self, session: &SessionId) -> Option<Timestamp> {
+        let mut since = self.since.iter();
+        since.find(|(of, _)| of == session).map(|(_, since)| *since)
     }
 
     pub(super) fn request(&self) -> Option<&Request> {
@@ -126,7 +131,7 @@ impl Group {
             .fit_others(own)
             .filter(|candidate| to.is_none_or(|to| candidate.value == to))
             .min_by_key(|candidate| {
-                let since = self.since.get(&candidate.session);
+                let since = self.since_of(&candidate.session);
                 (-i64::from(candidate.priority), since, &candidate.value)
             })?;
         Some(Successor {
@@ -151,7 +156,7 @@ impl Group {
     ) -> impl Iterator<Item = (&Candidate, Timestamp)> {
         self.fit_others(own)
             .filter(move |candidate| candidate.priority > priority)
-            .filter_map(|candidate| Some((candidate, *self.since.get(&candidate.session)?)))
+            .filter_map(|candidate| Some((candidate, self.since_of(&candidate.session)?)))
     }
 }
 
