@@ -27,6 +27,7 @@ mod terms;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -50,7 +51,7 @@ use crate::consul::access::Access;
 pub struct Config {
     /// One for each file, in the order of the flags, and then of the names in the directory; at least one where
     /// there is no directory.
-    pub groups: Vec<Group>,
+    pub groups: Vec<Arc<Group>>,
     /// Where files may come and go, if so.
     pub directory: Option<PathBuf>,
     /// How to reach Consul.
@@ -199,10 +200,15 @@ pub fn load(cli: &Cli, sources: &Sources<'_>) -> Result<Config, Problems> {
     let groups = group::resolve(&levels, manage_vip, &mut findings);
     relations::check(&process, &groups, &mut findings);
 
-    let groups: Option<Vec<_>> = groups
+    let groups = groups
         .into_iter()
         .map(|group| group.finish(manage_vip, &process, &mut lines))
-        .collect();
+        .map(|group| group.map(Arc::new));
+    let groups = groups.collect::<Option<Vec<_>>>().map(|mut groups| {
+        // It would keep the room of the drafts, which were much larger.
+        groups.shrink_to_fit();
+        groups
+    });
     let kernel_lease = process.kernel_lease.as_ref().map(|lease| lease.value);
     let check_mode = process.check_mode.as_ref().map(|mode| mode.value);
     let Findings { problems, warnings } = findings.without_repetitions();
@@ -257,6 +263,14 @@ impl Config {
             text.push_str(&format!("warning: {warning}\n"));
         }
         text
+    }
+
+    /// The same without what [`Config::describe`] says, its warnings aside: of many groups, that is most of it.
+    pub fn without_description(self) -> Self {
+        Self {
+            lines: Lines::default(),
+            ..self
+        }
     }
 
     /// The check that all groups have in common, if they have.

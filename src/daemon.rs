@@ -91,7 +91,7 @@ pub enum Error {
 /// # Errors
 ///
 /// When it cannot start, or ends before it was asked to.
-pub fn run(config: &Config, reread: Reread, logging: Logging) -> Result<(), Error> {
+pub fn run(config: Config, reread: Reread, logging: Logging) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_start(renounce)
@@ -116,7 +116,7 @@ fn renounce() {
     }
 }
 
-async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<(), Error> {
+async fn supervise(config: Config, reread: Reread, logging: Logging) -> Result<(), Error> {
     let mut signals = Signals::open().map_err(setup("signal handlers"))?;
     let hangup = signal(SignalKind::hangup()).map_err(setup("signal handlers"))?;
     let unlimited = config.manage_vip && config.kernel_lease == KernelLease::Off;
@@ -133,7 +133,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let board = Board::new(SystemTime::now(), seated);
     // Ended with this function, or before.
     let mut beside = JoinSet::new();
-    let neighbours = Neighbours::open(config).await;
+    let neighbours = Neighbours::open(&config).await;
     if let Some(delivering) = neighbours.deliver() {
         beside.spawn(delivering);
     }
@@ -162,7 +162,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     };
     let mut groups = Groups::new(Arc::new(common), failing, seats);
     groups.take(&config.groups).await?;
-    let (health, sources) = watch::channel(health::Sources::of(config));
+    let (health, sources) = watch::channel(health::Sources::of(&config));
     let asked = client.clone();
     beside.spawn(async move { health::run(&name, sources, asked, told).await });
     beside.spawn(token::follow(client.clone()));
@@ -174,7 +174,7 @@ async fn supervise(config: &Config, reread: Reread, logging: Logging) -> Result<
     let (wanted, mut newest) = watch::channel(config.groups.clone());
     let reloading = Reloading {
         reread,
-        in_force: config.clone(),
+        in_force: config,
         client,
         groups: wanted,
         health,

@@ -1,6 +1,6 @@
 //! Driver: runs one group's machine.
 //!
-//! One task per group, spawned by `main`. It waits for (deadline | completion | report | word of a
+//! One task per group, spawned by `daemon`. It waits for (deadline | completion | report | word of a
 //! peer or of this host's health | stop), makes one call into the machine, carries the actions out, and is the only place that logs the
 //! machine's transitions, and publishes them. It ends when the machine has stopped, and is cancel safe: dropped, it
 //! abandons its requests, and the VIP task takes the address off.
@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::trace;
 
@@ -26,8 +26,9 @@ use crate::election::call::{Answer, Call, Failure, FailureKind, OpId};
 use crate::election::health::Health;
 use crate::election::machine::{Action, Event, Machine, Params};
 use crate::election::note::Note;
-use crate::election::status::{Outcome, Phase};
+use crate::election::status::{Outcome, Phase, Status};
 use crate::election::target::{VipOrder, VipReport};
+use crate::election::time::Timestamp;
 use crate::peers::Peers;
 use crate::status::counters::Timed;
 use crate::status::snapshot::{PULSE, Said, Snapshot};
@@ -70,8 +71,8 @@ pub struct World<P, C, M, O> {
     pub peers: O,
     /// What is said of this host's health. Whoever says it need not live for longer than it does.
     pub health: watch::Receiver<Health>,
-    /// Turning true is the request to give everything up.
-    pub stop: watch::Receiver<bool>,
+    /// The request to give everything up; that nobody can make it any more is one, too.
+    pub stop: oneshot::Receiver<()>,
     /// What is said of the group. Whoever waits on it is woken when there is news beside a lease that was prolonged.
     pub told: watch::Sender<Snapshot>,
 }
@@ -86,25 +87,25 @@ pub struct Link {
 }
 
 /// Runs a group until it has stopped.
-pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
+pub fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
     group: &str,
     params: Params,
     seed: u64,
     world: World<P, C, M, O>,
-) -> Outcome {
+) -> impl Future<Output = Outcome> + Send + use<P, C, M, O> {
     let World {
         consul,
-        mut clock,
+        clock,
         memory,
-        mut link,
+        link,
         peers,
-        mut health,
-        mut stop,
+        health,
+        stop,
         told,
     } = world;
-    let (mut machine, actions) = Machine::start(params, clock.now(), seed);
+    let (machine, actions) = Machine::start(params, clock.now(), seed);
     let mut hands = Hands {
-        group,
+        group: group.into(),
         consul,
         memory,
         peers,
@@ -113,73 +114,118 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
         failure: None,
     };
     hands.carry_out(actions);
-    told.send_if_modified(|told| {
-        told.follow(clock.time_of_day(), Said::default(), machine.status())
-    });
-    let mut stopping = false;
-    loop {
-        // A machine that wanted to be called at once for ever would leave no time for anything else.
-        tokio::task::consume_budget().await;
-        let before = machine.status();
-        if let Phase::Stopped(outcome) = before.phase {
-            return outcome;
+    let mut driver = Driver {
+        machine,
+        hands,
+        clock,
+        link,
+        health,
+        stop,
+        stopping: false,
+        told,
+    };
+    // What an async function is given is there twice, once as its argument.
+    async move { driver.run().await }
+}
+
+/// One group, and all that its machine is told of.
+struct Driver<P, C, M, O> {
+    machine: Machine,
+    hands: Hands<P, M, O>,
+    clock: C,
+    link: Option<Link>,
+    health: watch::Receiver<Health>,
+    stop: oneshot::Receiver<()>,
+    /// The machine knows that.
+    stopping: bool,
+    told: watch::Sender<Snapshot>,
+}
+
+impl<P: Consul, C: Clock, M: Memory, O: Peers> Driver<P, C, M, O> {
+    async fn run(&mut self) -> Outcome {
+        self.follow(Said::default(), self.machine.status());
+        loop {
+            if let Phase::Stopped(outcome) = &self.told.borrow().status.phase {
+                return outcome.clone();
+            }
+            // A machine that wanted to be called at once for ever would leave no time for anything else.
+            tokio::task::consume_budget().await;
+            let deadline = self.machine.deadline().map(|(at, _)| at);
+            let event = self.next_event(deadline).await;
+            self.turn(deadline, event);
         }
-        let deadline = machine.deadline().map(|(at, _)| at);
-        let pulse = clock.now() + PULSE;
+    }
+
+    /// Waits for something to happen, for the deadline, or for the next pulse.
+    async fn next_event(&mut self, deadline: Option<Timestamp>) -> Option<Event> {
+        if let Some((op, kept)) = self.hands.remembered.pop_front() {
+            return Some(Event::Remembered { op, kept });
+        }
+        let pulse = self.clock.now() + PULSE;
         let wake_at = deadline.map_or(pulse, |at| at.min(pulse));
-        let listens_to = machine.listens_to().cloned();
-        let event = match hands.remembered.pop_front() {
-            Some(event) => Some(event),
-            None => tokio::select! {
-                // In this order, so that an answer that came with the deadline counts.
-                biased;
-                () = told_to_stop(&mut stop), if !stopping => {
-                    stopping = true;
-                    Some(Event::Stop)
+        let listens_to = self.machine.listens_to().cloned();
+        tokio::select! {
+            // In this order, so that an answer that came with the deadline counts.
+            biased;
+            _ = &mut self.stop, if !self.stopping => {
+                self.stopping = true;
+                Some(Event::Stop)
+            }
+            report = next_report(self.link.as_mut()) => Some(Event::Vip(report)),
+            Some((op, took, result)) = self.hands.calls.next() => {
+                if let Some((timed, took)) = took {
+                    self.told.send_if_modified(|told| {
+                        told.time(timed, took);
+                        false
+                    });
                 }
-                report = next_report(link.as_mut()) => Some(Event::Vip(report)),
-                Some((op, took, result)) = hands.calls.next() => {
-                    if let Some((timed, took)) = took {
-                        told.send_if_modified(|told| {
-                            told.time(timed, took);
-                            false
-                        });
-                    }
-                    Some(Event::Completed { op, result })
-                }
-                health = next_health(&mut health) => Some(Event::Health(health)),
-                (at, said) = hands.peers.heard(listens_to.clone()) => Some(Event::Heard { at, said }),
-                () = clock.sleep_until(wake_at) => None,
-            },
-        };
+                Some(Event::Completed { op, result })
+            }
+            health = next_health(&mut self.health) => Some(Event::Health(health)),
+            (at, said) = self.hands.peers.heard(listens_to) => Some(Event::Heard { at, said }),
+            () = self.clock.sleep_until(wake_at) => None,
+        }
+    }
+
+    /// Goes round once.
+    fn turn(&mut self, deadline: Option<Timestamp>, event: Option<Event>) {
         // Read after whatever was waited for, a freeze of this process included: before anything follows
         // from the event, the machine compares it with the lease.
-        let now = clock.now();
+        let now = self.clock.now();
+        let before = self.machine.status();
         let due = deadline.filter(|at| *at <= now);
         if due.is_some()
-            && let Some((at, said)) = listens_to.and_then(|leader| hands.peers.unheard(&leader))
+            && let Some(leader) = self.machine.listens_to()
+            && let Some((at, said)) = self.hands.peers.unheard(leader)
         {
             // Before anything follows from silence.
-            let actions = machine.step(now, Event::Heard { at, said });
-            hands.carry_out(actions);
+            let actions = self.machine.step(now, Event::Heard { at, said });
+            self.hands.carry_out(actions);
         }
         let event = event.or_else(|| due.map(|_| Event::DeadlineReached));
         let mut said = Said::default();
-        told.send_if_modified(|told| {
+        self.told.send_if_modified(|told| {
             said = told.turn(now, event.as_ref());
             false
         });
-        let Some(event) = event else { continue };
-        let actions = machine.step(now, event);
+        let Some(event) = event else { return };
+        let actions = self.machine.step(now, event);
         // Before the order, so that a heartbeat is out before the address is prolonged.
-        hands.carry_out(actions);
-        if let (Some(link), Some(order)) = (&link, machine.vip_order()) {
+        self.hands.carry_out(actions);
+        if let (Some(link), Some(order)) = (&self.link, self.machine.vip_order()) {
             link.orders
                 .send_if_modified(|last| std::mem::replace(last, order) != order);
         }
-        let after = machine.status();
-        journal::log(group, now, &before, &after);
-        told.send_if_modified(|told| told.follow(clock.time_of_day(), said, after));
+        let after = self.machine.status();
+        journal::log(&self.hands.group, now, &before, &after);
+        self.follow(said, after);
+    }
+
+    /// Says how the machine is.
+    fn follow(&self, said: Said, status: Status) {
+        let now = self.clock.time_of_day();
+        self.told
+            .send_if_modified(|told| told.follow(now, said, status));
     }
 }
 
@@ -187,18 +233,19 @@ pub async fn run<P: Consul, C: Clock, M: Memory, O: Peers>(
 type Completed = (OpId, Option<(Timed, Duration)>, Result<Answer, Failure>);
 
 /// What carries the machine's actions out.
-struct Hands<'a, P, M, O> {
-    group: &'a str,
+struct Hands<P, M, O> {
+    group: Box<str>,
     consul: Arc<P>,
     memory: M,
     peers: O,
     calls: FuturesUnordered<BoxFuture<'static, Completed>>,
-    remembered: VecDeque<Event>,
+    /// Notes, and whether the next process will find them.
+    remembered: VecDeque<(OpId, bool)>,
     /// The last failure to remember that was logged.
     failure: Option<String>,
 }
 
-impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
+impl<P: Consul, M: Memory, O: Peers> Hands<P, M, O> {
     /// In order, so that a note is there before the request that it speaks of goes out.
     fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
@@ -215,10 +262,10 @@ impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
                     if let Some(error) = &failure
                         && self.failure != failure
                     {
-                        journal::not_remembered(self.group, error);
+                        journal::not_remembered(&self.group, error);
                     }
                     self.failure = failure;
-                    self.remembered.push_back(Event::Remembered { op, kept });
+                    self.remembered.push_back((op, kept));
                 }
             }
         }
@@ -226,20 +273,23 @@ impl<P: Consul, M: Memory, O: Peers> Hands<'_, P, M, O> {
 }
 
 /// An answer comes back to every call, whatever Consul does.
-async fn ask<P: Consul>(
+fn ask<P: Consul>(
     consul: Arc<P>,
     call: Call,
     timeout: Duration,
-) -> (Duration, Result<Answer, Failure>) {
+) -> impl Future<Output = (Duration, Result<Answer, Failure>)> + Send {
     let what = call.to_string();
-    trace!(what, "asking");
-    let asked_at = Instant::now();
-    let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
-    let took = asked_at.elapsed();
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    trace!(what, took_us, "answered");
-    let result = answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)));
-    (took, result)
+    // What an async function is given is there twice.
+    async move {
+        trace!(what, "asking");
+        let asked_at = Instant::now();
+        let answer = tokio::time::timeout(timeout, consul.call(call, timeout)).await;
+        let took = asked_at.elapsed();
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        trace!(what, took_us, "answered");
+        let result = answer.unwrap_or_else(|_| Err(unanswered(&what, timeout)));
+        (took, result)
+    }
 }
 
 fn unanswered(what: &str, timeout: Duration) -> Failure {
@@ -271,9 +321,4 @@ async fn next_health(health: &mut watch::Receiver<Health>) -> Health {
         Ok(()) => health.borrow_and_update().clone(),
         Err(_) => std::future::pending().await,
     }
-}
-
-async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone can tell nothing any more, which is the same as being told to stop.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -1,6 +1,6 @@
 //! Applier: runs the commands that are told how this host stands in a group.
 //!
-//! One task for each group, which ends when the driver is gone and its last word has been told. One command
+//! One task for each group, from when there is any command, which ends when the driver is gone and its last word has been told. One command
 //! runs at a time; while it does, whatever happens is remembered only as the newest [`Standing`]. Nothing
 //! waits for a command but the next one, and the end of the process. Aborted at any point it leaves no
 //! process behind.
@@ -41,8 +41,17 @@ pub struct About {
     pub runs: Arc<HookRuns>,
 }
 
+/// What is told first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// How this host stands as soon as that is known.
+    TheBeginning,
+    /// What comes after how it stands now.
+    NowOn,
+}
+
 /// Tells how a group's driver says that this host stands, until it is gone.
-pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snapshot>) {
+pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snapshot>, from: From) {
     let (sender, standing) = watch::channel(None);
     let about = {
         let about = &group.borrow().about;
@@ -52,8 +61,12 @@ pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snap
             runs: Arc::clone(&about.hooks),
         }
     };
+    let mut follower = Follower::default();
+    let told = match from {
+        From::TheBeginning => None,
+        From::NowOn => follower.follow(&group.borrow()),
+    };
     let following = async move {
-        let mut follower = Follower::default();
         loop {
             let newest = follower.follow(&group.borrow_and_update());
             sender.send_if_modified(|last| {
@@ -66,18 +79,18 @@ pub async fn tell(hooks: watch::Receiver<Hooks>, mut group: watch::Receiver<Snap
             }
         }
     };
-    tokio::join!(following, run(about, hooks, standing));
+    tokio::join!(following, run(about, hooks, standing, told));
 }
 
-/// Tells the newest standing again and again, until there will be no other.
+/// Tells the newest standing again and again, until there will be no other; first the one after `told`.
 ///
 /// Which commands there are may change meanwhile; a new one is told what comes next.
 pub async fn run(
     about: About,
     hooks: watch::Receiver<Hooks>,
     mut standing: watch::Receiver<Option<Standing>>,
+    mut told: Option<Standing>,
 ) {
-    let mut told = None;
     let mut failures = 0_u64;
     loop {
         let newest = standing.borrow_and_update().clone();

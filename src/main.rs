@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Status | Command::Switchover | Command::Drain | Command::Resume) => {
             return operate(cli);
         }
-        None => load(cli)?,
+        None => load(cli)?.without_description(),
     };
     let logging = logging::init(&config.log);
     privileges::restrict(config.manage_vip)?;
@@ -55,7 +55,8 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let again = cli.clone();
-    match daemon::run(&config, Arc::new(move || Ok(load(&again)?)), logging) {
+    let reread = move || Ok(load(&again)?.without_description());
+    match daemon::run(config, Arc::new(reread), logging) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             // Once there is a log, this is where errors go.

@@ -15,6 +15,7 @@ mod table;
 mod view;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -134,7 +135,7 @@ pub fn run(config: &Config, order: &Order, place: &Place<'_>) -> Result<bool, Er
 
 struct Operator<'a> {
     looker: Looker,
-    groups: &'a [Group],
+    groups: &'a [Arc<Group>],
     place: &'a Place<'a>,
     who: &'a str,
 }

@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,23 +38,24 @@ const MAX_RECORD: u64 = 64 * 1024;
 /// The runtime directory.
 #[derive(Clone, Debug)]
 pub struct RuntimeDirectory {
-    path: PathBuf,
+    // Shared: each group has files there.
+    path: Arc<Path>,
 }
 
 impl RuntimeDirectory {
     /// Takes the first of `$RUNTIME_DIRECTORY`, or the default where that says nothing. Touches
     /// nothing.
     pub fn of(variable: Option<&str>) -> Self {
-        Self {
-            path: named(variable).unwrap_or_else(|| Path::new(RUN).join(NAME)),
-        }
+        named(variable)
+            .unwrap_or_else(|| Path::new(RUN).join(NAME))
+            .into()
     }
 
     /// Finds those that a daemon on this host may have: the first of `$RUNTIME_DIRECTORY`, or else the default and those of
     /// the template's instances.
     pub fn all(variable: Option<&str>) -> Vec<Self> {
         match named(variable) {
-            Some(path) => vec![Self { path }],
+            Some(path) => vec![path.into()],
             None => Self::below(Path::new(RUN)),
         }
     }
@@ -68,7 +70,7 @@ impl RuntimeDirectory {
             .collect();
         instances.sort();
         let paths = std::iter::once(run.join(NAME)).chain(instances);
-        paths.map(|path| Self { path }).collect()
+        paths.map(Self::from).collect()
     }
 
     /// Returns where it is.
@@ -114,12 +116,18 @@ impl RuntimeDirectory {
         // After a service with DynamicUser= has stopped, systemd leaves a link to where its directory was.
         let place = match fs::read_link(&self.path) {
             Ok(target) => self.path.with_file_name(target),
-            Err(_) => self.path.clone(),
+            Err(_) => self.path.to_path_buf(),
         };
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
             .create(place)
+    }
+}
+
+impl From<PathBuf> for RuntimeDirectory {
+    fn from(path: PathBuf) -> Self {
+        Self { path: path.into() }
     }
 }
 
@@ -222,12 +230,12 @@ mod tests {
             fs::create_dir(run.path().join(name)).unwrap();
         }
         let found = RuntimeDirectory::below(run.path());
-        let found: Vec<_> = found.iter().map(|one| one.path.as_path()).collect();
+        let found: Vec<_> = found.iter().map(RuntimeDirectory::path).collect();
         let expected = ["vip-elector", "vip-elector@a b", "vip-elector@web"];
         assert_eq!(found, expected.map(|name| run.path().join(name)));
         let named = RuntimeDirectory::all(Some("/run/first:/run/second"));
         assert_eq!(named.len(), 1);
-        assert_eq!(named[0].path, Path::new("/run/first"));
+        assert_eq!(named[0].path(), Path::new("/run/first"));
     }
 
     #[test]
@@ -245,7 +253,7 @@ mod tests {
         for target in [Path::new("private/vip-elector"), &run.path().join("other")] {
             std::os::unix::fs::symlink(target, &path).unwrap();
             for _ in 0..2 {
-                RuntimeDirectory { path: path.clone() }.make().unwrap();
+                RuntimeDirectory::from(path.clone()).make().unwrap();
                 assert!(path.is_dir(), "{}", target.display());
             }
             fs::remove_file(&path).unwrap();

@@ -1,8 +1,10 @@
 //! Says whom a change concerns, so that it wakes nobody else.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::address::Vip;
 use crate::error::{Error, Operation};
@@ -14,7 +16,15 @@ use crate::tables::Touched;
 /// A level, not a log: it does not say what changed, and many changes may be one wake-up. So the reader looks
 /// again. That an address is prolonged is no change.
 #[derive(Debug)]
-pub struct Changes(watch::Receiver<()>);
+pub struct Changes(Arc<Bell>);
+
+/// Rung for one reader. There is one for each address, and a channel would be ten times as large.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Notify,
+    /// Nobody will ring it any more.
+    closed: AtomicBool,
+}
 
 impl Changes {
     /// Waits until something may have changed since the last call, or since this was made.
@@ -25,10 +35,15 @@ impl Changes {
     ///
     /// [`Error::Disconnected`] when the socket failed or its [`crate::Netlink`] is gone.
     pub async fn next(&mut self) -> Result<(), Error> {
-        let closed = |_| Error::Disconnected {
-            operation: Operation::Watch,
-        };
-        self.0.changed().await.map_err(closed)
+        if !self.0.closed.load(Ordering::Acquire) {
+            self.0.rung.notified().await;
+        }
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::Disconnected {
+                operation: Operation::Watch,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -40,27 +55,27 @@ pub(crate) struct Readers(Vec<Reader>);
 struct Reader {
     interface: String,
     address: IpAddr,
-    wake: watch::Sender<()>,
+    bell: Arc<Bell>,
 }
 
 impl Readers {
     /// Adds one who cares for an interface, by name, and for an address, wherever it is.
     pub(crate) fn add(&mut self, interface: &str, address: IpAddr) -> Changes {
-        self.0.retain(|reader| !reader.wake.is_closed());
-        let (wake, changes) = watch::channel(());
+        self.0.retain(|reader| Arc::strong_count(&reader.bell) > 1);
+        let bell = Arc::<Bell>::default();
         self.0.push(Reader {
             interface: interface.to_owned(),
             address,
-            wake,
+            bell: Arc::clone(&bell),
         });
-        Changes(changes)
+        Changes(bell)
     }
 
     /// Wakes those whom it concerns.
     pub(crate) fn wake(&self, touched: &Touched) {
         for reader in &self.0 {
             if reader.cares_for(touched) {
-                reader.wake.send_replace(());
+                reader.bell.rung.notify_one();
             }
         }
     }
@@ -68,8 +83,15 @@ impl Readers {
     /// Wakes everybody: it is not known what has changed.
     pub(crate) fn wake_all(&self) {
         for reader in &self.0 {
-            reader.wake.send_replace(());
+            reader.bell.rung.notify_one();
         }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.bell.closed.store(true, Ordering::Release);
+        self.bell.rung.notify_one();
     }
 }
 
@@ -89,6 +111,8 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::tables::Place;
 
@@ -111,9 +135,21 @@ mod tests {
         ];
         for (touched, expected) in cases {
             let mut readers = Readers::default();
-            let changes = readers.add("eth0", "192.0.2.9".parse().unwrap());
+            let mut changes = readers.add("eth0", "192.0.2.9".parse().unwrap());
             readers.wake(&touched);
-            assert_eq!(changes.0.has_changed().unwrap(), expected, "{touched:?}");
+            let woken = changes.next().now_or_never().is_some();
+            assert_eq!(woken, expected, "{touched:?}");
+        }
+    }
+
+    #[test]
+    fn who_waits_hears_of_the_end() {
+        let mut readers = Readers::default();
+        let mut changes = readers.add("eth0", "192.0.2.9".parse().unwrap());
+        assert!(changes.next().now_or_never().is_none());
+        drop(readers);
+        for _ in 0..2 {
+            assert!(changes.next().now_or_never().unwrap().is_err());
         }
     }
 

@@ -85,13 +85,15 @@ impl Draft {
         }
         self.terms.describe(process.check_mode.as_ref(), lines);
         let addresses = self.addresses.into_iter().filter(|_| manage_vip);
+        let vips = addresses.map(address::Draft::finish);
+        let mut vips = vips.collect::<Option<Vec<_>>>()?;
+        // It would keep the room of the drafts.
+        vips.shrink_to_fit();
         Some(Group {
             file: self.path,
             trigger_key: self.key?.value,
             trigger_value: self.value?.value,
-            vips: addresses
-                .map(address::Draft::finish)
-                .collect::<Option<_>>()?,
+            vips,
             session: self.terms.session()?,
             liveness_ttl: self.terms.liveness_ttl(),
             priority: self.terms.priority.as_ref()?.value,

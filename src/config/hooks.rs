@@ -31,6 +31,11 @@ impl Hooks {
             Role::Fault => self.on_fault.as_deref(),
         }
     }
+
+    /// Whether there is any.
+    pub fn are_there(&self) -> bool {
+        Role::ALL.iter().any(|role| self.of(*role).is_some())
+    }
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);

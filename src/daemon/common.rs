@@ -47,7 +47,7 @@ impl Common {
     /// Makes a member, which has not begun. What it says is told to `told`.
     pub(super) async fn member(
         &self,
-        group: &Group,
+        group: &Arc<Group>,
         claim: Claim,
         alone: Option<&GroupLock>,
         told: &watch::Sender<Snapshot>,
@@ -84,7 +84,7 @@ impl Common {
         let binding = Binding::new(self.client.clone(), terms_of_session)
             .saying(move || seen.borrow().word());
         Ok(Member {
-            group: group.clone(),
+            group: Arc::clone(group),
             terms: terms(&self.config, group),
             options: self.options(group),
             peers,

@@ -1,5 +1,7 @@
 //! Applier: how many files this process may have open.
 
+use std::sync::Arc;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{debug, warn};
 
@@ -26,7 +28,7 @@ pub(super) fn raise() {
 }
 
 /// Warns where that is too low.
-pub(super) fn suffice(groups: &[Group]) {
+pub(super) fn suffice(groups: &[Arc<Group>]) {
     let needs = needed(groups);
     match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok((has, _)) if has < needs => warn!(
@@ -39,6 +41,6 @@ pub(super) fn suffice(groups: &[Group]) {
     }
 }
 
-fn needed(groups: &[Group]) -> u64 {
+fn needed(groups: &[Arc<Group>]) -> u64 {
     OF_THE_PROCESS + OF_A_GROUP * groups.len() as u64
 }

@@ -11,9 +11,9 @@ use super::Error;
 use super::common::Common;
 use super::descriptors;
 use super::keeper::{Failing, Keeper, about};
-use crate::config::Group;
+use crate::config::{Group, Hooks};
 use crate::driver::clock;
-use crate::hooks;
+use crate::hooks::{self, From};
 use crate::status::board::Seats;
 use crate::status::snapshot::Snapshot;
 
@@ -33,6 +33,8 @@ struct Kept {
     name: String,
     wanted: watch::Sender<Option<Arc<Group>>>,
     seen: watch::Receiver<Snapshot>,
+    /// Whether hooks are told of it.
+    is_told: bool,
 }
 
 impl Groups {
@@ -53,7 +55,7 @@ impl Groups {
     /// # Errors
     ///
     /// Where a group that fails ends the process.
-    pub(super) async fn take(&mut self, groups: &[Group]) -> Result<(), Error> {
+    pub(super) async fn take(&mut self, groups: &[Arc<Group>]) -> Result<(), Error> {
         descriptors::suffice(groups);
         self.common.neighbours.know(groups);
         let mut before = std::mem::take(&mut self.kept);
@@ -83,6 +85,10 @@ impl Groups {
         for gone in before {
             gone.wants_none();
             self.kept.push(gone);
+        }
+        // Those that were there before there was any.
+        for kept in &mut self.kept {
+            kept.tell(&self.common.hooks, &mut self.hooks, From::NowOn);
         }
         self.publish();
         // Not before all are prepared: groups that begin together have work to share.
@@ -142,22 +148,26 @@ impl Groups {
         while self.hooks.join_next().await.is_some() {}
     }
 
-    async fn begin(&mut self, group: &Group) -> Result<(Kept, Keeper), Error> {
+    async fn begin(&mut self, group: &Arc<Group>) -> Result<(Kept, Keeper), Error> {
         let common = Arc::clone(&self.common);
         let begun = Snapshot::new(about(&common, group), SystemTime::now(), clock::now());
         let (told, seen) = watch::channel(begun);
-        let told_to = common.hooks.clone();
-        self.hooks.spawn(hooks::tell(told_to, told.subscribe()));
-        let (wanted, newest) = watch::channel(Some(Arc::new(group.clone())));
+        let (wanted, newest) = watch::channel(Some(Arc::clone(group)));
+        let mut kept = Kept {
+            name: group.name().to_owned(),
+            wanted,
+            seen,
+            is_told: false,
+        };
+        kept.tell(&common.hooks, &mut self.hooks, From::TheBeginning);
         let keeper = Keeper::prepare(common, newest, told, self.failing).await?;
-        let name = group.name().to_owned();
-        Ok((Kept { name, wanted, seen }, keeper))
+        Ok((kept, keeper))
     }
 
-    fn spawn(&mut self, keeper: Keeper) {
+    fn spawn(&mut self, mut keeper: Keeper) {
         self.keepers.spawn(async move {
-            let name = keeper.name().to_owned();
-            (name, keeper.run().await)
+            let ended = keeper.run().await;
+            (keeper.name().to_owned(), ended)
         });
     }
 
@@ -168,7 +178,15 @@ impl Groups {
 }
 
 impl Kept {
-    fn wants(&self, group: &Group) {
+    /// Has hooks told of it, where there are any, and are not yet.
+    fn tell(&mut self, hooks: &watch::Receiver<Hooks>, tasks: &mut JoinSet<()>, from: From) {
+        if !self.is_told && hooks.borrow().are_there() {
+            tasks.spawn(hooks::tell(hooks.clone(), self.seen.clone(), from));
+            self.is_told = true;
+        }
+    }
+
+    fn wants(&self, group: &Arc<Group>) {
         let before = self.wanted.borrow().clone();
         let changes = before.map(|before| before.starts_over_for(group));
         match changes {
@@ -180,7 +198,7 @@ impl Kept {
             }
             None => info!(group = self.name, "this group is wanted again"),
         }
-        self.wanted.send_replace(Some(Arc::new(group.clone())));
+        self.wanted.send_replace(Some(Arc::clone(group)));
     }
 
     fn wants_none(&self) {

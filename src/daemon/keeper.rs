@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
@@ -106,7 +106,7 @@ impl Keeper {
     /// # Errors
     ///
     /// Where a group that fails ends the process.
-    pub(super) async fn run(mut self) -> Result<(), Error> {
+    pub(super) async fn run(&mut self) -> Result<(), Error> {
         let mut pause = FIRST_PAUSE;
         loop {
             let group = self.wanted.borrow_and_update().clone();
@@ -124,7 +124,7 @@ impl Keeper {
             }
             self.log_failure(&failure, pause);
             tokio::select! {
-                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = Box::pin(sleep(pause)) => pause = (pause * 2).min(LONGEST_PAUSE),
                 // As something else, it begins as if it had never failed.
                 _ = self.wanted.changed() => pause = FIRST_PAUSE,
             }
@@ -132,19 +132,19 @@ impl Keeper {
     }
 
     /// Runs one member until something else is wanted.
-    async fn once(&mut self, group: &Group) -> Result<(), Error> {
+    async fn once(&mut self, group: &Arc<Group>) -> Result<(), Error> {
         // Boxed, all of it: a task is as large as all that it ever holds.
         let member = match self.first.take() {
-            Some(member) => member,
+            Some(member) => *member,
             None => {
-                let Some(claim) = self.claim(group).await else {
+                let Some(claim) = Box::pin(self.claim(group)).await else {
                     return Ok(());
                 };
                 self.begin_again(group);
-                Box::new(Box::pin(self.member(group, claim)).await?)
+                Box::pin(self.member(group, claim)).await?
             }
         };
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = oneshot::channel();
         let mut running = Box::pin(member.run(stopping));
         tokio::select! {
             ended = &mut running => {
@@ -153,13 +153,13 @@ impl Keeper {
                 Err(Error::Crashed(self.name.clone()))
             }
             _ = self.wanted.changed() => {
-                let _ = stop.send(true);
+                let _ = stop.send(());
                 running.await
             }
         }
     }
 
-    async fn member(&mut self, group: &Group, claim: Claim) -> Result<Member, Error> {
+    async fn member(&mut self, group: &Arc<Group>, claim: Claim) -> Result<Member, Error> {
         if self.place.is_none() {
             self.place = Some(self.take_place()?);
         }

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -37,7 +37,7 @@ pub(super) fn random() -> u64 {
 
 /// One group on this host.
 pub(super) struct Member {
-    pub(super) group: Group,
+    pub(super) group: Arc<Group>,
     pub(super) terms: Terms,
     pub(super) options: Options,
     pub(super) peers: Option<Letterbox>,
@@ -56,8 +56,11 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Runs until `stopping` turns true, and everything is given up; or until something is wrong.
-    pub(super) async fn run(self: Box<Self>, stopping: watch::Receiver<bool>) -> Result<(), Error> {
+    /// Runs until it is told to stop, and everything is given up; or until something is wrong.
+    pub(super) fn run(
+        self,
+        stopping: oneshot::Receiver<()>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let Self {
             group,
             terms,
@@ -71,9 +74,9 @@ impl Member {
             directory,
             hands,
             clock,
-            claim: _claim,
+            claim,
             told,
-        } = *self;
+        } = self;
         let name = group.name().to_owned();
         let seed = random();
         let params = Params {
@@ -83,7 +86,7 @@ impl Member {
                 group.trigger_value, process
             ),
             group: group_id(&name),
-            value: group.trigger_value,
+            value: group.trigger_value.clone(),
             options,
             before,
         };
@@ -95,7 +98,7 @@ impl Member {
                 let deeds = Arc::clone(&told.borrow().about.deeds);
                 let of = name.as_str().into();
                 let ward = Ward { group: of, deeds };
-                let kernels = group.vips.into_iter().map(|vip| {
+                let kernels = group.vips.iter().cloned().map(|vip| {
                     let (address, hands) = (vip.address, Arc::clone(&hands));
                     let file = AddressFile::of(&directory, &name, address);
                     let kernel = LinkKernel::new(vip, hands, file, ward.clone());
@@ -127,28 +130,34 @@ impl Member {
             told,
         };
         let mut driver = Box::pin(driver::run(&name, params, seed, world));
-        let outcome = tokio::select! {
-            outcome = &mut driver => outcome,
-            // Without it nothing would be known of the address: better to start over.
-            Some(_) = tasks.join_next() => return Err(Error::Crashed(name.clone())),
-        };
-        // The driver's end of the order channel is gone, so the VIP task takes the address off, if
-        // that is still to be done, and ends.
-        while let Some(done) = tasks.join_next().await {
-            if done.is_err() {
-                return Err(Error::Crashed(name.clone()));
+        async move {
+            let outcome = tokio::select! {
+                outcome = &mut driver => outcome,
+                // Without it nothing would be known of the address: better to start over.
+                Some(_) = tasks.join_next() => return Err(Error::Crashed(name)),
+            };
+            // With the driver's end of the order channel gone, the VIP task takes the address off, if that is
+            // still to be done, and ends.
+            drop(driver);
+            while let Some(done) = tasks.join_next().await {
+                if done.is_err() {
+                    return Err(Error::Crashed(name));
+                }
             }
-        }
-        match outcome {
-            Outcome::Stopped => Ok(()),
-            Outcome::SessionLeft => {
-                warn!(
-                    group = name,
-                    "consul did not take the session back; it ends with its ttl"
-                );
-                Ok(())
+            drop(claim);
+            match outcome {
+                Outcome::Stopped => Ok(()),
+                Outcome::SessionLeft => {
+                    warn!(
+                        group = name,
+                        "consul did not take the session back; it ends with its ttl"
+                    );
+                    Ok(())
+                }
+                Outcome::NotALock { flags } => {
+                    Err(Error::NotALock(journal::not_a_lock(&name, flags)))
+                }
             }
-            Outcome::NotALock { flags } => Err(Error::NotALock(journal::not_a_lock(&name, flags))),
         }
     }
 }

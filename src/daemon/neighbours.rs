@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -54,7 +54,7 @@ impl Neighbours {
     }
 
     /// Takes in whose virtual IPs there are on this host from now on.
-    pub(super) fn know(&self, groups: &[Group]) {
+    pub(super) fn know(&self, groups: &[Arc<Group>]) {
         let vips = groups.iter().flat_map(|group| &group.vips);
         *self.vips() = vips.map(|vip| vip.address).collect();
     }

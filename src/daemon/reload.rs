@@ -25,7 +25,7 @@ pub(super) struct Reloading {
     pub(super) reread: Reread,
     pub(super) in_force: Config,
     pub(super) client: Client,
-    pub(super) groups: watch::Sender<Vec<Group>>,
+    pub(super) groups: watch::Sender<Vec<Arc<Group>>>,
     pub(super) health: watch::Sender<health::Sources>,
     pub(super) hooks: watch::Sender<Hooks>,
     pub(super) listen: watch::Sender<Option<SocketAddr>>,

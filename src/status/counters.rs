@@ -14,8 +14,8 @@ use crate::status::change::Cause;
 pub struct Counters {
     /// Changes of the role, by what came of them and why.
     pub transitions: BTreeMap<(Role, Cause), u64>,
-    /// Requests to Consul that failed, by [`error_name`].
-    pub errors: BTreeMap<&'static str, u64>,
+    /// Requests to Consul that failed.
+    pub errors: Errors,
     /// How long it took to prove the lock, while leading.
     pub confirms: Histogram,
     /// How long it took to renew the session.
@@ -139,8 +139,12 @@ impl Timed {
     }
 }
 
-/// Every name that [`error_name`] gives.
-pub const ERRORS: [&str; 6] = [
+/// Requests that failed, by what follows from it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Errors([u64; NAMES.len()]);
+
+/// What they are called, in the order in which they are counted.
+const NAMES: [&str; 6] = [
     "check_critical",
     "check_missing",
     "denied",
@@ -149,16 +153,25 @@ pub const ERRORS: [&str; 6] = [
     "unavailable",
 ];
 
-/// What a failed request is counted as. `None` where it is an answer as good as any: another was faster.
-pub const fn error_name(kind: FailureKind) -> Option<&'static str> {
-    match kind {
-        FailureKind::CheckCritical => Some("check_critical"),
-        FailureKind::CheckMissing => Some("check_missing"),
-        FailureKind::Denied => Some("denied"),
-        FailureKind::Refused => Some("refused"),
-        FailureKind::SessionGone => Some("session_gone"),
-        FailureKind::Unavailable => Some("unavailable"),
-        FailureKind::Held | FailureKind::LockDelayed | FailureKind::Changed => None,
+impl Errors {
+    /// Takes one in, unless it is an answer as good as any: another was faster.
+    pub const fn count(&mut self, kind: FailureKind) {
+        let [critical, missing, denied, refused, gone, unavailable] = &mut self.0;
+        let count = match kind {
+            FailureKind::CheckCritical => critical,
+            FailureKind::CheckMissing => missing,
+            FailureKind::Denied => denied,
+            FailureKind::Refused => refused,
+            FailureKind::SessionGone => gone,
+            FailureKind::Unavailable => unavailable,
+            FailureKind::Held | FailureKind::LockDelayed | FailureKind::Changed => return,
+        };
+        *count += 1;
+    }
+
+    /// Returns every name, and how many there were.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        NAMES.into_iter().zip(self.0)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::hooks::standing;
 use crate::status::Role;
 use crate::status::board::View;
 use crate::status::change::Cause;
-use crate::status::counters::{BUCKETS, ERRORS, Histogram};
+use crate::status::counters::{BUCKETS, Histogram};
 use crate::status::snapshot::Snapshot;
 
 /// How metrics are written.
@@ -244,8 +244,7 @@ impl Page {
             "Requests to Consul that failed, by what follows from it.",
         );
         for group in groups {
-            for kind in ERRORS {
-                let count = group.counters.errors.get(kind).copied().unwrap_or_default();
+            for (kind, count) in group.counters.errors.named() {
                 self.sample(
                     format_args!("{name}_total"),
                     &[of(group), ("kind", kind)],

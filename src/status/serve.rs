@@ -77,8 +77,12 @@ impl Socket {
     }
 
     /// Answers, for ever.
-    pub async fn serve(self, board: Board) {
-        serve(&self.listener, &board).await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what an async function is given is there twice"
+    )]
+    pub fn serve(self, board: Board) -> impl Future<Output = ()> + Send {
+        async move { serve(&self.listener, &board).await }
     }
 }
 
@@ -162,7 +166,8 @@ async fn serve<L: Listener>(listener: &L, board: &Board) {
     let mut window = (Instant::now(), 0);
     loop {
         if window.1 == PACE {
-            tokio::time::sleep_until(window.0 + WINDOW).await;
+            // In a box, as all that is rare: there is one of these for each group.
+            Box::pin(tokio::time::sleep_until(window.0 + WINDOW)).await;
         }
         let accepted = listener.next().await;
         if window.0.elapsed() >= WINDOW {
@@ -173,7 +178,7 @@ async fn serve<L: Listener>(listener: &L, board: &Board) {
         open.retain(|task| !task.is_finished());
         let Ok(stream) = accepted else {
             // Out of descriptors: those of others are freed by time alone.
-            tokio::time::sleep(WINDOW).await;
+            Box::pin(tokio::time::sleep(WINDOW)).await;
             continue;
         };
         if open.len() == CONNECTIONS

@@ -18,7 +18,7 @@ use crate::election::status::{Feature, LockDelay, Phase, Status};
 use crate::election::target::VipReport;
 use crate::election::time::Timestamp;
 use crate::status::change::{self, Change};
-use crate::status::counters::{Counters, Deeds, HookRuns, Timed, error_name};
+use crate::status::counters::{Counters, Deeds, HookRuns, Timed};
 use crate::status::why::Why;
 use crate::status::{Address, GroupReport, Role, TRANSITIONS};
 
@@ -171,9 +171,7 @@ impl Snapshot {
             Ok(Answer::Group(group)) => self.candidates = Some(group.candidates.len()),
             Ok(Answer::Created(_) | Answer::Found(_) | Answer::LockDelay(_) | Answer::Done) => {}
             Err(failure) => {
-                if let Some(name) = error_name(failure.kind) {
-                    *self.counters.errors.entry(name).or_default() += 1;
-                }
+                self.counters.errors.count(failure.kind);
             }
         }
         said

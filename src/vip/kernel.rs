@@ -23,11 +23,11 @@ pub struct LinkKernel {
     vip: config::Vip,
     hands: Arc<Hands>,
     changes: Changes,
-    record: AddressFile,
+    /// What the next process knows the address by, where the kernel does not mark it.
+    record: Option<AddressFile>,
     /// Where the kernel does not mark addresses: whether an earlier process of this boot, or this
     /// one, has added the address here.
     added: bool,
-    marks: bool,
     link: Option<Link>,
     /// Where the address was put: the interface may be renamed, or be another one by now.
     placed: Option<u32>,
@@ -54,9 +54,8 @@ impl LinkKernel {
             vip,
             hands,
             changes,
-            record,
+            record: (!marks).then_some(record),
             added,
-            marks,
             link: None,
             placed: None,
             looked: !marks,
@@ -65,25 +64,24 @@ impl LinkKernel {
             ward,
             guarded: None,
         };
-        if !marks {
-            kernel.remember();
-        }
+        kernel.remember();
         kernel
     }
 
     /// An unmarked address is ours only where the kernel marks none: by our record, and by the
     /// lifetime that an administrator's address has not.
     fn is_ours(&self, address: &Address) -> bool {
-        address.is_ours() || (!self.marks && self.added && address.valid.is_some())
+        address.is_ours() || (self.record.is_some() && self.added && address.valid.is_some())
     }
 
     /// For the next process. Written ahead, because a disk may be slow, and a lease does not wait.
     fn remember(&self) {
+        let Some(file) = &self.record else { return };
         let written = AddressRecord::now(&self.vip.interface, self.vip.address)
-            .and_then(|record| self.record.write(&record));
+            .and_then(|record| file.write(&record));
         if let Err(error) = written {
             warn!(
-                path = %self.record.path().display(),
+                path = %file.path().display(),
                 %error,
                 "recording the address failed, and this kernel (before 5.18) does not mark it: after \
                  a crash, the next process will take it for somebody else's until it expires; make the \
@@ -212,14 +210,17 @@ impl Kernel for LinkKernel {
 
     async fn changed(&mut self) {
         let now = clock::now();
-        let borne = match self.carrier.deadline(now) {
-            Some(deadline) => deadline.since(now),
-            None => Duration::MAX,
+        let changed = match self.carrier.deadline(now) {
+            None => self.changes.next().await,
+            // In a box, because it is rare.
+            Some(deadline) => {
+                let borne = tokio::time::timeout(deadline.since(now), self.changes.next());
+                Box::pin(borne).await.unwrap_or(Ok(()))
+            }
         };
-        match tokio::time::timeout(borne, self.changes.next()).await {
-            Ok(Ok(())) | Err(_) => {}
+        if changed.is_err() {
             // The connection is gone: looking will say so.
-            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Box::pin(tokio::time::sleep(Duration::from_millis(200))).await;
         }
     }
 }

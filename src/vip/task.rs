@@ -78,7 +78,8 @@ pub async fn run<K: Kernel, C: Clock>(
     };
     while task.hands.iter().all(|hand| hand.blind < BLIND_LIMIT) {
         let order = *link.orders.borrow_and_update();
-        let wake_at = task.pass(&clock, &link, &order).await;
+        // In a box: most of the time the task only waits.
+        let wake_at = Box::pin(task.pass(&clock, &link, &order)).await;
         let sleep = async {
             match wake_at {
                 Some(at) => clock.sleep_until(at).await,
@@ -95,7 +96,7 @@ pub async fn run<K: Kernel, C: Clock>(
     let target = VipTarget::Absent;
     let order = VipOrder { version, target };
     for _ in 0..LAST_PASSES {
-        let wake_at = task.pass(&clock, &link, &order).await;
+        let wake_at = Box::pin(task.pass(&clock, &link, &order)).await;
         let off = |report: &VipReport| report.version == version && !report.held;
         if link.reports.borrow().as_ref().is_some_and(off) {
             return;

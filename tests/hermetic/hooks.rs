@@ -46,7 +46,7 @@ impl Group {
                 .to_vec(),
             runs: Arc::clone(&runs),
         };
-        let running = tokio::spawn(hooks::run(about, told_to, stands));
+        let running = tokio::spawn(hooks::run(about, told_to, stands, None));
         Self {
             directory,
             hooks,
