@@ -97,6 +97,8 @@ pub struct Sharing {
     bonds: BTreeMap<Seat, Bond>,
     pool: Pool,
     services: BTreeMap<Bond, Service>,
+    /// When a session was last refused for its checks, and why.
+    refusals: BTreeMap<Bond, (Timestamp, Failure)>,
     leavings: Leavings,
     joint: Joint,
     calls: BTreeMap<Ticket, Asked>,
@@ -218,9 +220,12 @@ impl Sharing {
             }
             (Call::CreateSession { liveness, .. }, Some(bond)) => {
                 let returns = !self.keeps(Rule::LeftSessionIsNotReturned);
-                match self.pool.current(seat, bond, *liveness, returns) {
-                    Some(session) => self.answers.push((ticket, Ok(Answer::Created(session)))),
-                    None => self.joint.ask(ticket, seat, Some(bond), call, timeout),
+                if let Some(session) = self.pool.current(seat, bond, *liveness, returns) {
+                    self.answers.push((ticket, Ok(Answer::Created(session))));
+                } else if let Some(failure) = self.refusal(now, bond) {
+                    self.answers.push((ticket, Err(failure)));
+                } else {
+                    self.joint.ask(ticket, seat, Some(bond), call, timeout);
                 }
             }
             (Call::RenewSession(session), _) => match self.pool.renewed(now, session, timeout) {

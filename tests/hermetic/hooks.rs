@@ -29,6 +29,11 @@ struct Group {
 impl Group {
     /// Every hook is the same command, where `$d` is the directory.
     fn start(command: &str, timeout: Duration) -> Self {
+        Self::start_after(None, command, timeout)
+    }
+
+    /// The hooks come when this is how the host stands.
+    fn start_after(told: Option<Standing>, command: &str, timeout: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let command = format!("d={}; {command}", directory.path().display());
         let (hooks, told_to) = watch::channel(Hooks {
@@ -46,7 +51,7 @@ impl Group {
                 .to_vec(),
             runs: Arc::clone(&runs),
         };
-        let running = tokio::spawn(hooks::run(about, told_to, stands, None));
+        let running = tokio::spawn(hooks::run(about, told_to, stands, told));
         Self {
             directory,
             hooks,
@@ -57,14 +62,8 @@ impl Group {
     }
 
     fn stands(&self, role: Role, term: u64) {
-        let standing = Standing {
-            role,
-            reason: format!("it's {}", role.name()),
-            term: Some(term),
-            leader: Some("web1".to_owned()),
-        };
         let sender = self.standing.as_ref().unwrap();
-        sender.send_replace(Some(standing));
+        sender.send_replace(Some(standing(role, term)));
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -95,12 +94,33 @@ impl Group {
     }
 }
 
+fn standing(role: Role, term: u64) -> Standing {
+    Standing {
+        role,
+        reason: format!("it's {}", role.name()),
+        term: Some(term),
+        leader: Some("web1".to_owned()),
+    }
+}
+
 /// How often a hook was done, and how often it failed.
 fn counted(runs: &HookRuns, role: Role) -> (u64, u64) {
     (runs.counted(role, true), runs.counted(role, false))
 }
 
 const WRITE: &str = "echo \"$VIP_ELECTOR_ROLE $VIP_ELECTOR_TERM\" >>$d/told";
+
+#[tokio::test]
+async fn hooks_that_come_later_are_told_what_happens_from_then_on() {
+    for (then, told) in [(Role::Leader, ""), (Role::Standby, "standby 7\n")] {
+        let before = Some(standing(Role::Leader, 7));
+        let group = Group::start_after(before, WRITE, GENEROUS);
+        group.stands(then, 7);
+        let directory = group.end().await;
+        let text = std::fs::read_to_string(directory.path().join("told"));
+        assert_eq!(text.unwrap_or_default(), told);
+    }
+}
 
 #[tokio::test]
 async fn a_hook_is_told_everything_and_its_output_is_logged() {

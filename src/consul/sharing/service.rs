@@ -7,8 +7,9 @@ use super::Seat;
 use crate::election::call::{Answer, Call, Failure, FailureKind};
 use crate::election::time::Timestamp;
 
-/// To pass the check counts for whoever wants that within this part of the time that it may take.
-const FRESH: u32 = 4;
+/// To pass the check counts for whoever wants that within this part of the time that it may take. With a lock-delay
+/// below 2.5 s that is 50 ms, of the 70 that the shortest liveness TTL leaves over.
+const FRESH: u32 = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Service {

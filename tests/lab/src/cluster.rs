@@ -37,8 +37,9 @@ pub use setup::{CHECK_ID, Program, Setup, VIP};
 pub use unit::Unit;
 
 /// How long a cluster may take to be whole again: a server that comes back is no voter for 10 s,
-/// and gossip may need half a minute to find everybody.
-pub const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+/// gossip may need half a minute to find everybody, and what a node has lost of its registrations, because it joined
+/// again while it was being taken out, its agent writes anew within two minutes.
+pub const SETTLE_LIMIT: Duration = Duration::from_secs(150);
 
 /// A failure of the lab, or a fact that did not become true in time.
 #[derive(Debug, thiserror::Error)]

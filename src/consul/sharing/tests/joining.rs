@@ -245,10 +245,39 @@ fn a_check_that_was_passed_is_not_passed_again_at_once() {
     let mut bench = Bench::of(&[A, B]);
     bench.by_request(A, says(false), Ok(Answer::Done));
     bench.by_request(A, Call::Feed, Ok(Answer::Done));
-    bench.passes(SECOND / 2 - Duration::from_millis(1));
+    bench.passes(SECOND / 4 - Duration::from_millis(1));
     assert_eq!(bench.at_once(B, Call::Feed), Ok(Answer::Done));
     bench.passes(Duration::from_millis(1));
     bench.by_request(B, Call::Feed, failed(FailureKind::CheckMissing));
     // The agent was started anew.
     bench.by_request(A, says(false), Ok(Answer::Done));
+}
+
+#[test]
+fn a_check_that_is_missing_is_missing_for_all_groups_for_a_moment() {
+    for kind in [FailureKind::CheckMissing, FailureKind::CheckCritical] {
+        let mut bench = Bench::default();
+        for (seat, bond) in [(A, ONE), (B, ONE), (C, TWO)] {
+            bench.sharing.enter(seat, bond, &Before::Nothing);
+        }
+        bench.by_request(A, create(), failed(kind));
+        assert_eq!(bench.at_once(B, create()), failed(kind));
+        bench.by_request(C, create(), created("s1"));
+        bench.passes(Duration::from_millis(500));
+        bench.by_request(B, create(), failed(kind));
+        // Whoever has just registered the check is not told that it is missing.
+        bench.by_request(A, Call::RegisterService { leads: false }, Ok(Answer::Done));
+        bench.by_request(A, create(), created("s2"));
+        assert_eq!(bench.at_once(B, create()), created("s2"));
+    }
+}
+
+#[test]
+fn what_else_a_session_is_refused_for_is_asked_anew() {
+    let mut bench = Bench::default();
+    for seat in [A, B] {
+        bench.sharing.enter(seat, ONE, &Before::Nothing);
+    }
+    bench.by_request(A, create(), failed(FailureKind::Unavailable));
+    bench.by_request(B, create(), created("s1"));
 }

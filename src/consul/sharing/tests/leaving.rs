@@ -272,6 +272,7 @@ fn nothing_grows() {
             bonds,
             pool,
             services,
+            refusals,
             leavings,
             joint,
             calls,
@@ -284,10 +285,11 @@ fn nothing_grows() {
             old,
         } = &bench.sharing;
         format!(
-            "{} {} {} {} {} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {} {} {} {} {}",
             bonds.len(),
             pool.size(),
             services.len(),
+            refusals.len(),
             leavings.size(),
             joint.size(),
             calls.len(),
