@@ -45,6 +45,12 @@ impl Sharing {
                 {
                     self.refusals.insert(bond, (now, failure.clone()));
                 }
+                // It may be ours: the agent was started anew, or took it for dead while there was no session.
+                if failure.kind == FailureKind::CheckMissing
+                    && let Some(service) = service
+                {
+                    service.forget();
+                }
             }
             (Call::FindSession { .. }, Ok(Answer::Found(Some(session)))) => {
                 if let Some(bond) = bond {

@@ -42,6 +42,11 @@ impl Service {
         }
     }
 
+    /// Takes in that the agent may not know it any more.
+    pub(super) fn forget(&mut self) {
+        self.told = None;
+    }
+
     pub(super) fn is_fed(&self, now: Timestamp, timeout: Duration) -> bool {
         let fresh = |at: Timestamp| now.since(at) < timeout / FRESH;
         self.told.is_some() && self.fed_at.is_some_and(fresh)
@@ -51,7 +56,7 @@ impl Service {
         match result {
             Ok(_) => self.fed_at = Some(now),
             // The agent was started anew.
-            Err(failure) if failure.kind == FailureKind::CheckMissing => self.told = None,
+            Err(failure) if failure.kind == FailureKind::CheckMissing => self.forget(),
             Err(_) => {}
         }
     }

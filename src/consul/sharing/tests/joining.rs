@@ -281,3 +281,15 @@ fn what_else_a_session_is_refused_for_is_asked_anew() {
     bench.by_request(A, create(), failed(FailureKind::Unavailable));
     bench.by_request(B, create(), created("s1"));
 }
+
+#[test]
+fn where_no_session_is_to_be_had_without_the_check_it_is_registered_again() {
+    let says = || Call::RegisterService { leads: false };
+    let mut bench = Bench::of(&[A, B]);
+    bench.by_request(A, says(), Ok(Answer::Done));
+    assert_eq!(bench.at_once(B, says()), Ok(Answer::Done));
+    bench.by_request(A, create(), failed(FailureKind::CheckMissing));
+    bench.by_request(B, says(), Ok(Answer::Done));
+    assert_eq!(bench.at_once(A, says()), Ok(Answer::Done));
+    bench.by_request(A, create(), created("s1"));
+}
