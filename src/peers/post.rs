@@ -380,8 +380,16 @@ impl Peers for Letterbox {
         }
         loop {
             let said = self.inside.queue().pop_front();
-            if let Some(said) = said {
-                return said;
+            if let Some((at, said)) = said {
+                // Who is asked for how long a leader has been silent is not to count from the heartbeat that it was last
+                // woken for.
+                if said.message == Message::Question
+                    && let Some(beat) = self.beat_of(&said.leader, true)
+                {
+                    self.inside.queue().push_front((at, said));
+                    return beat;
+                }
+                return (at, said);
             }
             let beat = leader
                 .as_ref()

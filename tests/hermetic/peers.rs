@@ -388,3 +388,36 @@ async fn of_the_groups_that_share_a_secret_one_hears_that_the_lock_is_its_own() 
     }
     task.abort();
 }
+
+#[tokio::test]
+async fn who_is_asked_about_a_leader_hears_its_newest_heartbeat_first() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let post = Post::bind(listen).await.unwrap();
+    let secret = own::fresh_secret().unwrap();
+    let contact = Contact {
+        address: post.listen(),
+        secret,
+    };
+    let mut asked = post.open_shared(&secret, Duration::from_secs(60), GroupId(1));
+    // Each of its own process, as far as the post can tell.
+    let mut others: Vec<_> = (0..3)
+        .map(|_| post.open(&own::fresh_secret().unwrap()))
+        .collect();
+    let leader = heartbeat(1).leader;
+    let task = tokio::spawn(post.clone().deliver());
+    others[0].send(&contact, &heartbeat(1));
+    let (_, said) = soon(asked.heard(Some(leader.clone()))).await;
+    assert_eq!(said, heartbeat(1));
+    // Too soon after it for the group to be woken.
+    others[1].send(&contact, &heartbeat(2));
+    let question = Datagram {
+        message: Message::Question,
+        ..heartbeat(3)
+    };
+    others[2].send(&contact, &question);
+    for expected in [heartbeat(2), question] {
+        let (_, said) = soon(asked.heard(Some(leader.clone()))).await;
+        assert_eq!(said, expected);
+    }
+    task.abort();
+}
