@@ -12,9 +12,10 @@
 //!
 //! A heartbeat says that a session's process lives, and groups share sessions. So groups that share a secret hear one
 //! heartbeat of each leader, and are woken for some of them; the newest is there for whoever
-//! is about to take a leader for silent. A question is put once for all that have it, answered by one group, and the answer
-//! is every group's: else one datagram that is lost among those of a thousand groups would end the session of all. In the other direction the post repeats what a group has said, for less long than
-//! the others wait, once for all groups.
+//! is about to take a leader for silent. A question is put once for all that have it, and the answer is every group's:
+//! else one datagram that is lost among those of a thousand groups would end the session of all. It is answered once,
+//! by the first group that knows who asks: whoever asks for one group need not be a candidate of another. In the other
+//! direction the post repeats what a group has said, for less long than the others wait, once for all groups.
 
 mod counts;
 mod slot;
@@ -71,6 +72,8 @@ pub struct Post {
     repeats: Arc<Mutex<BTreeMap<Route, Repeat>>>,
     /// Those that were put in the last moments.
     questions: Arc<Mutex<VecDeque<Question>>>,
+    /// Whose question of the last ones has been answered.
+    answered: Arc<Mutex<VecDeque<(Route, u64)>>>,
     counts: Arc<Counts>,
 }
 
@@ -122,6 +125,7 @@ impl Post {
             slots: Arc::default(),
             repeats: Arc::default(),
             questions: Arc::default(),
+            answered: Arc::default(),
             counts: Arc::default(),
         })
     }
@@ -338,6 +342,21 @@ impl Letterbox {
             }
         }
     }
+
+    /// Answers a question, unless another group has done so.
+    fn answer(&self, contact: &Contact, question: u64, answer: &Datagram) {
+        let route = (contact.address, contact.secret, answer.leader.clone());
+        let one = (route, question);
+        let mut answered = lock(&self.post.answered);
+        if answered.contains(&one) {
+            return;
+        }
+        if answered.len() >= ROOM {
+            answered.pop_front();
+        }
+        answered.push_back(one);
+        self.post.say(contact, answer);
+    }
 }
 
 impl Peers for Letterbox {
@@ -349,9 +368,8 @@ impl Peers for Letterbox {
         match datagram.message {
             Message::Heartbeat { .. } => {}
             Message::Question => return self.ask(now, interval, contact, datagram),
-            Message::Heard { .. } | Message::Given { .. } => {
-                return self.post.say(contact, datagram);
-            }
+            Message::Heard { question, .. } => return self.answer(contact, question, datagram),
+            Message::Given { .. } => return self.post.say(contact, datagram),
         }
         let route = (contact.address, contact.secret, datagram.from.clone());
         // A group says it once in so many intervals, and may be late by one.

@@ -67,8 +67,8 @@ impl Slot {
                 let listens = |inside: &Arc<Inside>| {
                     lock(&inside.listens_to).as_ref() == Some(&datagram.leader)
                 };
-                let one = self.open().find(listens);
-                one.map_or(0, |inside| inside.put(now, datagram))
+                let put = |inside: Arc<Inside>| inside.put(now, datagram.clone());
+                self.open().filter(listens).map(put).sum()
             }
             Message::Given { group } => {
                 let one = self.open().find(|inside| inside.group == Some(group));
