@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::address::Vip;
 
@@ -31,6 +30,12 @@ pub enum Error {
     /// The interface has the address already, from whomever.
     #[error("{operation}: the address is there already; remove it, or stop what adds it")]
     AlreadyThere {
+        /// What was being done.
+        operation: Operation,
+    },
+    /// The address to refresh is not there: it has expired, or somebody has removed it.
+    #[error("{operation}: the address is not there any more")]
+    NotThere {
         /// What was being done.
         operation: Operation,
     },
@@ -66,14 +71,11 @@ pub enum Error {
     },
     /// The kernel gave no answer that could be read. The step may have been carried out.
     #[error(
-        "{operation}: no answer from the kernel within {} s; see whether this machine is overloaded",
-        after.as_secs()
+        "{operation}: no answer from the kernel; see whether this machine is overloaded or out of memory"
     )]
     NoAnswer {
         /// What was being done.
         operation: Operation,
-        /// How long was waited.
-        after: Duration,
     },
     /// The netlink socket is closed, for good. The step may have been carried out.
     #[error("{operation}: the netlink connection is closed; open a new one")]
@@ -106,6 +108,9 @@ impl Error {
                 operation,
                 capability,
             },
+            (Some(libc::EINVAL | libc::EOPNOTSUPP), _) if operation.is_refresh() => {
+                Self::NotThere { operation }
+            }
             (Some(libc::ENODEV | libc::ENXIO), _) => Self::NoInterface { operation },
             (Some(libc::EEXIST), _) => Self::AlreadyThere { operation },
             (Some(libc::ENETDOWN), _) => Self::InterfaceDown { operation },
@@ -149,6 +154,10 @@ impl Operation {
             Self::Add(..) | Self::Refresh(..) | Self::Remove(..) => Some("CAP_NET_ADMIN"),
             Self::Open | Self::Watch | Self::Look => None,
         }
+    }
+
+    fn is_refresh(&self) -> bool {
+        matches!(self, Self::Refresh(..))
     }
 
     fn adds_ipv6(&self) -> bool {

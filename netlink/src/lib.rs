@@ -10,7 +10,7 @@
 //! [`PROTOCOL_MARK`], by which a later process knows it again.
 //!
 //! - [`address`], [`prefix`], [`link`](mod@link), [`tables`], [`message`], [`wire`] and [`claim`] are pure.
-//! - [`netlink`], `request`, `mirror` and [`changes`] talk to the kernel over netlink, [`announce`] and [`listen`] over
+//! - [`netlink`], `orders`, `request`, `mirror` and [`changes`] talk to the kernel over netlink, [`announce`] and [`listen`] over
 //!   packet sockets, [`sysctl`] through `/proc`.
 
 pub mod address;
@@ -23,6 +23,7 @@ pub mod listen;
 pub mod message;
 mod mirror;
 pub mod netlink;
+mod orders;
 pub mod prefix;
 mod request;
 pub mod sysctl;

@@ -73,6 +73,28 @@ pub(crate) fn leased(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage
     message
 }
 
+/// Says the same of an address that is there already, in a way that can be carried out for no other.
+///
+/// The kernel adds what it is told to prolong and does not find (`inet_rtm_newaddr`, `inet6_rtm_newaddr`). What it adds
+/// with `IFA_F_MCAUTOJOIN` (Linux 4.1) it first joins as a multicast group, which an address of a host is not, and so it
+/// refuses. What it prolongs it joins to nothing: of IPv4 the flag is ignored, of IPv6 it is kept and shown (`autojoin`).
+pub(crate) fn prolonged(index: u32, vip: Vip, lifetime: Lifetime) -> AddressMessage {
+    let mut message = leased(index, vip, lifetime);
+    let joins = AddressFlags::Mcautojoin;
+    let flags = message.attributes.iter_mut().find_map(|attribute| {
+        if let AddressAttribute::Flags(flags) = attribute {
+            Some(flags)
+        } else {
+            None
+        }
+    });
+    match flags {
+        Some(flags) => *flags |= joins,
+        None => message.attributes.push(AddressAttribute::Flags(joins)),
+    }
+    message
+}
+
 /// Asks for all interfaces, without their counters.
 pub(crate) fn all_links() -> RouteNetlinkMessage {
     let mut message = LinkMessage::default();

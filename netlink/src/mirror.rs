@@ -115,10 +115,6 @@ impl Mirror {
         })
     }
 
-    pub(crate) fn requests(&self) -> &Requests {
-        &self.requests
-    }
-
     /// Adds one who is woken by changes of an interface and of an address.
     pub(crate) fn changes(&self, interface: &str, address: std::net::IpAddr) -> Changes {
         self.lock().readers.add(interface, address)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
 use tokio::task::JoinSet;
 
 use crate::address::{Address, Lifetime, PROTOCOL_MARK, Vip};
@@ -14,22 +15,24 @@ use crate::error::{Error, Operation};
 use crate::link::Link;
 use crate::message;
 use crate::mirror::Mirror;
+use crate::orders::Orders;
 use crate::request::Requests;
 use crate::tables::{Place, Tables};
 
-/// One connection for requests and one for notifications, in the network namespace of the thread
+/// One connection for changes, one for listings and one for notifications, in the network namespace of the thread
 /// that opened it.
 ///
-/// All methods take `&self` and may be called concurrently. A request whose future is dropped may
-/// still be carried out; look again to know.
+/// All methods take `&self` and may be called concurrently. Changes are made within the call: there is no future to
+/// drop, and nothing that waits for its turn while the process is stopped.
 pub struct Netlink {
     mirror: Arc<Mirror>,
+    orders: Orders,
     // Dropping this ends both connections' tasks.
     _tasks: JoinSet<()>,
 }
 
 impl Netlink {
-    /// Opens both connections and spawns their tasks on the current tokio runtime, of either
+    /// Opens the connections and spawns their tasks on the current tokio runtime, of either
     /// flavour, which must have I/O and time enabled.
     ///
     /// # Errors
@@ -37,6 +40,7 @@ impl Netlink {
     /// [`Error::Refused`] with the kernel's answer.
     pub fn open() -> Result<Self, Error> {
         let refused = |source| Error::refused(Operation::Open, source);
+        let orders = Orders::open().map_err(refused)?;
         let mut tasks = JoinSet::new();
         let requests = Requests::open(&mut tasks).map_err(refused)?;
         let mirror = Arc::new(Mirror::open(requests).map_err(refused)?);
@@ -44,6 +48,7 @@ impl Netlink {
         tasks.spawn(async move { followed.follow().await });
         Ok(Self {
             mirror,
+            orders,
             _tasks: tasks,
         })
     }
@@ -110,42 +115,45 @@ impl Netlink {
     ///
     /// [`Error::AlreadyThere`], [`Error::Permission`], [`Error::NoInterface`],
     /// [`Error::Ipv6Disabled`], and those of every request.
-    pub async fn add(&self, link: &Link, vip: Vip, lifetime: Lifetime) -> Result<(), Error> {
+    pub fn add(&self, link: &Link, vip: Vip, lifetime: Lifetime) -> Result<(), Error> {
         let operation = Operation::Add(vip, link.name.clone());
-        self.put(link, vip, lifetime, NLM_F_CREATE | NLM_F_EXCL, operation)
-            .await
+        let message = message::leased(link.index, vip, lifetime);
+        self.put(message, vip, lifetime, NLM_F_CREATE | NLM_F_EXCL, operation)
     }
 
     /// Starts the lifetime of an address anew, in place (`ip address change VIP dev LINK valid_lft
     /// N`): nothing is removed meanwhile, no packet is lost.
     ///
-    /// **It resurrects.** The kernel has no "only if it is there": an address that has expired or
-    /// was removed comes back. So the caller makes sure that its lease lasts, before this call *and
-    /// after it*, and removes the address if it does not. It also takes over whatever address is
-    /// there, marked or not, so only an address known to be ours is refreshed.
+    /// An address that has expired or was removed does not come back: the kernel has no "only if it is there", but is
+    /// asked in a way that it can carry out for no address that it would have to add first. The caller makes sure all the same that its lease
+    /// lasts, before this call *and after it*, and removes the address if it does not.
+    ///
+    /// It takes over whatever address is there, marked or not, so only an address known to be ours is refreshed.
     ///
     /// # Errors
     ///
-    /// [`Error::Permission`], [`Error::NoInterface`], [`Error::Ipv6Disabled`], and those of every
+    /// [`Error::NotThere`], [`Error::Permission`], [`Error::NoInterface`], [`Error::Ipv6Disabled`], and those of every
     /// request.
-    pub async fn refresh(&self, link: &Link, vip: Vip, lifetime: Lifetime) -> Result<(), Error> {
+    pub fn refresh(&self, link: &Link, vip: Vip, lifetime: Lifetime) -> Result<(), Error> {
         let operation = Operation::Refresh(vip, link.name.clone());
-        self.put(link, vip, lifetime, NLM_F_REPLACE, operation)
-            .await
+        let message = message::prolonged(link.index, vip, lifetime);
+        self.put(message, vip, lifetime, NLM_F_REPLACE, operation)
     }
 
-    async fn put(
+    fn put(
         &self,
-        link: &Link,
+        message: AddressMessage,
         vip: Vip,
         lifetime: Lifetime,
         flags: u16,
         operation: Operation,
     ) -> Result<(), Error> {
-        let expected = self.mirror.anticipate(Place::exact(link.index, vip));
-        let request = RouteNetlinkMessage::NewAddress(message::leased(link.index, vip, lifetime));
-        match self.mirror.requests().carry_out(request, flags).await {
-            Ok(_) => {
+        let expected = self
+            .mirror
+            .anticipate(Place::exact(message.header.index, vip));
+        let request = RouteNetlinkMessage::NewAddress(message);
+        match self.orders.carry_out(request, flags) {
+            Ok(()) => {
                 expected.acknowledged(added(vip, lifetime));
                 Ok(())
             }
@@ -166,12 +174,12 @@ impl Netlink {
     /// # Errors
     ///
     /// [`Error::Permission`], and those of every request.
-    pub async fn remove(&self, link: &Link, vip: Vip) -> Result<Removed, Error> {
+    pub fn remove(&self, link: &Link, vip: Vip) -> Result<Removed, Error> {
         let request = RouteNetlinkMessage::DelAddress(message::exact(link.index, vip));
-        let answer = self.mirror.requests().carry_out(request, 0).await;
+        let answer = self.orders.carry_out(request, 0);
         self.mirror.removed(&Place::exact(link.index, vip));
         match answer {
-            Ok(_) => Ok(Removed::Yes),
+            Ok(()) => Ok(Removed::Yes),
             Err(failure) if failure.errno().is_some_and(means_absent) => Ok(Removed::WasAbsent),
             Err(failure) => Err(failure.during(Operation::Remove(vip, link.name.clone()))),
         }

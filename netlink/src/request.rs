@@ -1,13 +1,13 @@
-//! The request socket: one question to the kernel, its whole answer or an error.
+//! The socket for listings: one question to the kernel, its whole answer or an error.
 //!
-//! An answer counts only when its end was seen (the acknowledgement, or the end of the dump). A
-//! socket that is closed half-way must not look like a success: "removed" has to mean removed.
+//! An answer counts only when its end was seen. A socket that is closed half-way must not look like a host without
+//! addresses.
 
 use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::Handle;
 use tokio::sync::Mutex;
@@ -15,8 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Operation};
 
-/// How long to wait for an answer. The kernel answers before the send returns; only a message that
-/// cannot be decoded leaves a request without an answer.
+/// How long to wait for an answer: only a message that cannot be decoded leaves a question without one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often a dump is asked for when changes keep interrupting it.
@@ -43,22 +42,12 @@ impl Requests {
         // the readers filter too.
         let (mut connection, handle, _unsolicited) = rtnetlink::new_connection_with_strict_check()
             .or_else(|_| rtnetlink::new_connection())?;
-        connection.set_forward_ack(true);
         connection.set_forward_done(true);
         tasks.spawn(connection);
         Ok(Self {
             handle,
             dump: Mutex::new(()),
         })
-    }
-
-    /// Carries out one request and returns what came before its acknowledgement.
-    pub(crate) async fn carry_out(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<Vec<RouteNetlinkMessage>, Failure> {
-        self.ask(message, NLM_F_REQUEST | NLM_F_ACK | flags).await
     }
 
     /// Returns what matches `message`, as it was at one moment.
@@ -69,7 +58,7 @@ impl Requests {
         let _one_at_a_time = self.dump.lock().await;
         let mut tries = 1;
         loop {
-            match self.ask(message.clone(), NLM_F_REQUEST | NLM_F_DUMP).await {
+            match self.ask(message.clone()).await {
                 Err(Failure::Refused(error)) if tries < DUMP_TRIES && is_passing(&error) => {
                     tries += 1;
                     tokio::task::yield_now().await;
@@ -79,12 +68,8 @@ impl Requests {
         }
     }
 
-    async fn ask(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<Vec<RouteNetlinkMessage>, Failure> {
-        tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(message, flags))
+    async fn ask(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Failure> {
+        tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(message))
             .await
             .map_err(|_| Failure::NoAnswer)?
     }
@@ -92,10 +77,9 @@ impl Requests {
     async fn exchange(
         &self,
         message: RouteNetlinkMessage,
-        flags: u16,
     ) -> Result<Vec<RouteNetlinkMessage>, Failure> {
         let mut request = NetlinkMessage::from(message);
-        request.header.flags = flags;
+        request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
         let mut replies = self
             .handle
             .clone()
@@ -143,10 +127,7 @@ impl Failure {
     pub(crate) fn during(self, operation: Operation) -> Error {
         match self {
             Self::Refused(source) => Error::refused(operation, source),
-            Self::NoAnswer => Error::NoAnswer {
-                operation,
-                after: ANSWER_TIMEOUT,
-            },
+            Self::NoAnswer => Error::NoAnswer { operation },
             Self::Disconnected => Error::Disconnected { operation },
         }
     }

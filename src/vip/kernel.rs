@@ -249,19 +249,16 @@ impl LinkKernel {
                 .hands
                 .netlink
                 .add(link, vip(prefix)?, lease(lifetime)?)
-                .await
                 .map_err(describe),
             Step::Refresh { prefix, lifetime } => self
                 .hands
                 .netlink
                 .refresh(link, vip(prefix)?, lease(lifetime)?)
-                .await
                 .map_err(describe),
             Step::Remove { prefix } => self
                 .hands
                 .netlink
                 .remove(link, vip(prefix)?)
-                .await
                 .map(|_| ())
                 .map_err(describe),
             Step::Announce => {

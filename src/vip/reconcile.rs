@@ -3,8 +3,8 @@
 //! # The argument
 //!
 //! [`Reconciler::next`] is asked again after every step, with a new `now`. So the lease is checked before
-//! each add and refresh *and after it*: a refresh that was delayed past the lease's end, and that put an
-//! expired address back, is followed by its removal.
+//! each add and refresh *and after it*: an add that was delayed past the lease's end is followed by its removal. A
+//! refresh adds nothing that is not there.
 //!
 //! A takeover waits for nothing that it need not: an add goes by the last look, however old, and so does the
 //! removal of an address whose lifetime is not over. The kernel refuses an exclusive add of what is there with

@@ -99,7 +99,7 @@ pub(crate) async fn detected(world: World) -> Outcome {
     };
     let vip = host("2001:db8::9")?.in_manner(manner);
     let mut changes = netlink.changes("eth0", vip.address());
-    netlink.add(&eth0, vip, Lifetime::MAX).await?;
+    netlink.add(&eth0, vip, Lifetime::MAX)?;
     let tentative = || {
         netlink.look(|tables| {
             let mut at = tables.at(eth0.index, vip.address());
@@ -108,7 +108,7 @@ pub(crate) async fn detected(world: World) -> Outcome {
     };
     assert_eq!(tentative().await?, Some(true));
     // Prolonging does not make it usable sooner, nor later.
-    netlink.refresh(&eth0, vip, Lifetime::MAX).await?;
+    netlink.refresh(&eth0, vip, Lifetime::MAX)?;
     while tentative().await? == Some(true) {
         timeout(PATIENCE, changes.next()).await??;
     }
@@ -121,13 +121,13 @@ pub(crate) async fn detected(world: World) -> Outcome {
             .await?,
         0
     );
-    netlink.remove(&eth0, vip).await?;
+    netlink.remove(&eth0, vip)?;
 
     // Somebody else has it: what has a lifetime is taken off, what has none is marked.
     world
         .peer
         .ip(&["address", "add", &vip.to_string(), "dev", "eth0", "nodad"])?;
-    netlink.add(&eth0, vip, Lifetime::MAX).await?;
+    netlink.add(&eth0, vip, Lifetime::MAX)?;
     while tentative().await?.is_some() {
         timeout(PATIENCE, changes.next()).await??;
     }
@@ -137,7 +137,7 @@ pub(crate) async fn detected(world: World) -> Outcome {
             .await?,
         1
     );
-    netlink.add(&eth0, vip, Lifetime::unlimited()).await?;
+    netlink.add(&eth0, vip, Lifetime::unlimited())?;
     let marked = || {
         netlink.look(|tables| {
             let mut at = tables.at(eth0.index, vip.address());

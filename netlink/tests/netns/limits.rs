@@ -13,14 +13,14 @@ pub(crate) async fn vanished(world: World) -> Outcome {
     let announcer = Announcer::open()?;
     world.host.ip(&["link", "delete", "eth0"])?;
     for vip in [host("192.0.2.9")?, host("2001:db8::9")?] {
-        let added = netlink.add(&eth0, vip, Lifetime::MAX).await;
+        let added = netlink.add(&eth0, vip, Lifetime::MAX);
         assert!(matches!(added, Err(Error::NoInterface { .. })), "{added:?}");
-        let refreshed = netlink.refresh(&eth0, vip, Lifetime::MAX).await;
+        let refreshed = netlink.refresh(&eth0, vip, Lifetime::MAX);
         assert!(
             matches!(refreshed, Err(Error::NoInterface { .. })),
             "{refreshed:?}"
         );
-        assert_eq!(netlink.remove(&eth0, vip).await?, Removed::WasAbsent);
+        assert_eq!(netlink.remove(&eth0, vip)?, Removed::WasAbsent);
         let announced = announcer.announce(&eth0, vip.address(), vip_netlink::NodeKind::Host);
         assert!(
             matches!(announced, Err(Error::NoInterface { .. })),
@@ -41,9 +41,9 @@ pub(crate) async fn no_capabilities(world: World) -> Outcome {
 
     let netlink = Netlink::open()?;
     for refused in [
-        netlink.add(&eth0, vip, Lifetime::MAX).await,
-        netlink.refresh(&eth0, vip, Lifetime::MAX).await,
-        netlink.remove(&eth0, vip).await.map(drop),
+        netlink.add(&eth0, vip, Lifetime::MAX),
+        netlink.refresh(&eth0, vip, Lifetime::MAX),
+        netlink.remove(&eth0, vip).map(drop),
     ] {
         let error = refused.err().ok_or("it was allowed")?;
         assert!(error.is_permission(), "{error:?}");
@@ -72,14 +72,12 @@ pub(crate) async fn ipv6_disabled(world: World) -> Outcome {
     let netlink = Netlink::open()?;
     let eth0 = link(&netlink, "eth0").await?;
     let v6 = host("2001:db8::9")?;
-    let added = netlink.add(&eth0, v6, Lifetime::MAX).await;
+    let added = netlink.add(&eth0, v6, Lifetime::MAX);
     assert!(
         matches!(added, Err(Error::Ipv6Disabled { .. })),
         "{added:?}"
     );
-    netlink
-        .add(&eth0, host("192.0.2.9")?, Lifetime::MAX)
-        .await?;
+    netlink.add(&eth0, host("192.0.2.9")?, Lifetime::MAX)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ pub(crate) async fn removal_wakes(world: World) -> Outcome {
     let netlink = Netlink::open()?;
     let eth0 = link(&netlink, "eth0").await?;
     for vip in [host("192.0.2.9")?, host("2001:db8::9")?] {
-        netlink.add(&eth0, vip, Lifetime::unlimited()).await?;
+        netlink.add(&eth0, vip, Lifetime::unlimited())?;
         let mut changes = netlink.changes("eth0", vip.address());
         world
             .host

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             addresses::expires,
         ),
         trial("a_refresh_happens_in_place", addresses::refreshes_in_place),
-        trial("a_refresh_resurrects", addresses::resurrects),
+        trial("a_refresh_brings_nothing_back", addresses::stays_gone),
         trial(
             "only_the_exact_prefix_is_removed",
             addresses::removes_exactly,

@@ -52,11 +52,11 @@ pub(crate) async fn acknowledged(_world: World) -> Outcome {
             };
             // Without a listing, which would tell the truth whatever is kept.
             let seen = || netlink.look(ours).now_or_never().transpose();
-            netlink.add(&eth0, vip, Lifetime::MAX).await?;
+            netlink.add(&eth0, vip, Lifetime::MAX)?;
             assert_eq!(seen()?, Some(true), "{vip} added, round {round}");
-            netlink.refresh(&eth0, vip, Lifetime::MAX).await?;
+            netlink.refresh(&eth0, vip, Lifetime::MAX)?;
             assert_eq!(seen()?, Some(true), "{vip} prolonged, round {round}");
-            netlink.remove(&eth0, vip).await?;
+            netlink.remove(&eth0, vip)?;
             assert_eq!(seen()?, Some(false), "{vip} removed, round {round}");
         }
         tokio::task::yield_now().await;
@@ -125,8 +125,8 @@ pub(crate) async fn wakes_nobody_else(world: World) -> Outcome {
         .map(|vip| netlink.changes("eth0", vip.address()))
         .collect();
     for vip in &vips[..10] {
-        netlink.add(&eth0, *vip, Lifetime::MAX).await?;
-        netlink.refresh(&eth0, *vip, Lifetime::MAX).await?;
+        netlink.add(&eth0, *vip, Lifetime::MAX)?;
+        netlink.refresh(&eth0, *vip, Lifetime::MAX)?;
     }
     netlink.look(|_| ()).await?;
     let woken = |all: &mut [vip_netlink::Changes]| -> Vec<bool> {
@@ -138,7 +138,7 @@ pub(crate) async fn wakes_nobody_else(world: World) -> Outcome {
     assert_eq!(woken(&mut all), expected);
     // Prolonged, and nothing else.
     for vip in &vips[..10] {
-        netlink.refresh(&eth0, *vip, Lifetime::MAX).await?;
+        netlink.refresh(&eth0, *vip, Lifetime::MAX)?;
     }
     netlink.look(|_| ()).await?;
     assert_eq!(woken(&mut all), [false; 50]);
@@ -167,7 +167,7 @@ pub(crate) async fn made_again(world: World) -> Outcome {
     world.host.ip(&cable)?;
     let old = link(&netlink, "eth1").await?;
     let vip = host("198.51.100.9")?;
-    netlink.add(&old, vip, Lifetime::MAX).await?;
+    netlink.add(&old, vip, Lifetime::MAX)?;
     let mut changes = netlink.changes("eth1", vip.address());
     world.host.ip(&["link", "set", "eth1", "name", "eth3"])?;
     timeout(PATIENCE, changes.next()).await??;

@@ -1,12 +1,12 @@
 //! Pure: a model of one host's kernel, as far as one address with a lifetime goes.
 //!
 //! Bounds as measured on Linux: a lifetime of N whole seconds ends between 20 ms early and 1.3 s
-//! late, for N up to 15. An add is exclusive; a refresh of an address that has gone puts it back.
+//! late, for N up to 15. An add is exclusive; a refresh of an address that has gone puts it back, as that of a kernel
+//! before Linux 4.1 does: the promise does not rest on its being refused.
 //!
 //! What is not modelled is a process that is stopped between its look at the lease and the kernel's
 //! receipt of the request that follows: there, the address is up for one netlink round trip after the
-//! process goes on, until it has looked at the lease again. That is a known hole of every program
-//! that acts on a clock.
+//! process goes on, until it has looked at the lease again: hole H2 of `docs/safety.md`.
 
 use std::time::Duration;
 
