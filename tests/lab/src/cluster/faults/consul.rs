@@ -6,11 +6,13 @@ use super::STOP_LIMIT;
 use crate::cluster::{Cluster, Error};
 
 impl Cluster {
-    /// Asks the Consul agent to stop (SIGTERM), and waits for that. It does not leave the cluster.
+    /// Asks the Consul agent to stop (SIGTERM), and waits for that; one that hangs is killed, as a supervisor would.
+    /// It does not leave the cluster.
     pub fn stop_consul(&mut self, host: &str) -> Result<(), Error> {
-        self.host(host)?
-            .consul()
+        let consul = self.host(host)?.consul();
+        consul
             .stop(Signal::SIGTERM, STOP_LIMIT)
+            .or_else(|_| consul.stop(Signal::SIGKILL, STOP_LIMIT))
             .map(drop)
     }
 
