@@ -14,7 +14,7 @@ pub const RETURN_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a daemon may take to find out that it is no candidate any more, or that its agent has
 /// forgotten it, and to make up for it.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_secs(150);
 
 /// What a round came to.
 #[derive(Debug)]
