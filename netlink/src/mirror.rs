@@ -22,16 +22,14 @@ use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmsg,
-    setsockopt, socket,
-};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recvmsg, setsockopt};
 use rtnetlink::MulticastGroup;
 use tokio::io::unix::AsyncFd;
 
 use crate::address::Address;
 use crate::changes::{Changes, Readers};
 use crate::message;
+use crate::orders::route_socket;
 use crate::request::{Failure, Requests};
 use crate::tables::{Place, Tables, Word};
 
@@ -83,12 +81,7 @@ impl Mirror {
         let mask = groups
             .iter()
             .fold(0, |mask, group| mask | 1 << (*group as u32 - 1));
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
+        let socket = route_socket()?;
         // More than the system's limit takes a capability over the whole machine; without, as much as there is.
         setsockopt(&socket, RcvBufForce, &BUFFER)
             .or_else(|_| setsockopt(&socket, RcvBuf, &BUFFER))?;

@@ -27,7 +27,7 @@ use crate::tables::{Place, Tables};
 pub struct Netlink {
     mirror: Arc<Mirror>,
     orders: Orders,
-    // Dropping this ends both connections' tasks.
+    // Dropping this ends the tasks of the other two.
     _tasks: JoinSet<()>,
 }
 
@@ -125,8 +125,8 @@ impl Netlink {
     /// N`): nothing is removed meanwhile, no packet is lost.
     ///
     /// An address that has expired or was removed does not come back: the kernel has no "only if it is there", but is
-    /// asked in a way that it can carry out for no address that it would have to add first. The caller makes sure all the same that its lease
-    /// lasts, before this call *and after it*, and removes the address if it does not.
+    /// asked in a way that it can carry out for no address that it would have to add first. The caller makes sure all the
+    /// same that its lease lasts, before this call *and after it*, and removes the address if it does not.
     ///
     /// It takes over whatever address is there, marked or not, so only an address known to be ours is refreshed.
     ///

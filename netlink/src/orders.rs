@@ -32,14 +32,19 @@ pub(crate) struct Orders {
     last: Mutex<u32>,
 }
 
+/// Opens a socket to the kernel's tables, which blocks nobody.
+pub(crate) fn route_socket() -> nix::Result<OwnedFd> {
+    socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkRoute,
+    )
+}
+
 impl Orders {
     pub(crate) fn open() -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
+        let socket = route_socket()?;
         // What is from another process than the kernel is not let in.
         connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         Ok(Self {

@@ -374,13 +374,8 @@ async fn groups_that_share_a_secret_ask_once_and_all_have_the_answer() {
 
 #[tokio::test]
 async fn of_the_groups_that_share_a_secret_one_hears_that_the_lock_is_its_own() {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let post = Post::bind(listen).await.unwrap();
-    let secret = own::fresh_secret().unwrap();
-    let contact = Contact {
-        address: post.listen(),
-        secret,
-    };
+    let Host { contact, post, .. } = Host::new().await;
+    let secret = contact.secret;
     let mut hearers: Vec<_> = (0..10)
         .map(|group| post.open_shared(&secret, Duration::from_secs(1), GroupId(group)))
         .collect();
@@ -400,14 +395,8 @@ async fn of_the_groups_that_share_a_secret_one_hears_that_the_lock_is_its_own() 
 
 #[tokio::test]
 async fn who_is_asked_about_a_leader_hears_its_newest_heartbeat_first() {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let post = Post::bind(listen).await.unwrap();
-    let secret = own::fresh_secret().unwrap();
-    let contact = Contact {
-        address: post.listen(),
-        secret,
-    };
-    let mut asked = post.open_shared(&secret, Duration::from_secs(60), GroupId(1));
+    let Host { contact, post, .. } = Host::new().await;
+    let mut asked = post.open_shared(&contact.secret, Duration::from_secs(60), GroupId(1));
     // Each of its own process, as far as the post can tell.
     let mut others: Vec<_> = (0..3)
         .map(|_| post.open(&own::fresh_secret().unwrap()))

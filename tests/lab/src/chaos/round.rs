@@ -13,7 +13,8 @@ use crate::time::{Timeout, until};
 pub const RETURN_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a daemon may take to find out that it is no candidate any more, or that its agent has
-/// forgotten it, and to make up for it.
+/// forgotten it, and to make up for it. Most need seconds; a Consul agent whose network has lost much may answer
+/// nothing for more than a minute.
 const READY_LIMIT: Duration = Duration::from_secs(150);
 
 /// What a round came to.
