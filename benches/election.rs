@@ -10,6 +10,7 @@ use vip_elector::election::note::Before;
 use vip_elector::election::peer::GroupId;
 use vip_elector::election::target::{VipOrder, VipTarget};
 use vip_elector::election::time::Timestamp;
+use vip_elector::vip::announce::Announcing;
 use vip_elector::vip::reconcile::{LinkSeen, Observed, Reconciler};
 
 const TERMS: Terms = Terms::companion(Duration::from_secs(1), Duration::from_secs(10));
@@ -109,7 +110,7 @@ fn lease_to_add(bencher: Bencher) {
     };
     bencher
         .with_inputs(|| {
-            let mut reconciler = Reconciler::new([192, 0, 2, 1].into());
+            let mut reconciler = Reconciler::new(Announcing::of([192, 0, 2, 1].into()));
             reconciler.looked(seen.clone());
             reconciler
         })

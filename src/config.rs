@@ -6,6 +6,7 @@
 
 mod access;
 mod address;
+mod announce;
 pub mod change;
 mod conduct;
 mod credentials;
@@ -45,6 +46,7 @@ use self::report::Findings;
 pub use self::report::{Caution, Fault, Problem, Problems, Report, Warning};
 use crate::cli::Cli;
 use crate::consul::access::Access;
+use crate::vip::announce::Announcing;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
@@ -111,6 +113,8 @@ pub struct Vip {
     pub interface: String,
     /// What the kernel calls it (`IFA_LABEL`), if not by the interface's name. IPv4 only.
     pub label: Option<String>,
+    /// How often the neighbours are told where it is.
+    pub announcing: Announcing,
 }
 
 /// What the Consul session is created with.
@@ -297,6 +301,7 @@ impl fmt::Display for Vip {
             prefix,
             interface,
             label,
+            announcing: _,
         } = self;
         write!(f, "{address}/{prefix} on {interface}")?;
         match label {

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::Vip;
 use super::describe::Lines;
 use super::levels::Levels;
 use super::origin::{Origin, Sourced, Written};
 use super::report::{Caution, Fault, Findings};
+use super::{Vip, announce};
 
 /// `IFNAMSIZ`, which bounds labels too (if_arp.h, rtnetlink(7)), less the NUL at the end.
 const MAX_LABEL: usize = 15;
@@ -17,6 +17,7 @@ pub(super) struct Draft {
     prefix: Option<Sourced<u8>>,
     pub(super) interface: Option<Sourced<String>>,
     label: Option<Sourced<String>>,
+    announcing: announce::Draft,
 }
 
 /// An address as it was written.
@@ -25,6 +26,7 @@ pub(super) struct Spoken {
     pub(super) netmask: Option<Written>,
     pub(super) interface: Option<Written>,
     pub(super) label: Option<Written>,
+    pub(super) announcing: announce::Spoken,
 }
 
 /// Understands addresses, and says where one is missing that is needed.
@@ -43,6 +45,7 @@ impl Reader<'_> {
             netmask,
             interface,
             label,
+            announcing,
         } = spoken;
         if ip.is_none() && self.manage_vip {
             self.missing("ip", place, "ip: 192.168.0.10");
@@ -79,6 +82,7 @@ impl Reader<'_> {
             prefix,
             interface,
             label,
+            announcing: announcing.read(self.findings),
         }
     }
 
@@ -102,11 +106,13 @@ impl Reader<'_> {
 impl Draft {
     /// The address, if nothing that it needs is missing.
     pub(super) fn finish(self) -> Option<Vip> {
+        let address = self.address?.value;
         Some(Vip {
-            address: self.address?.value,
+            address,
             prefix: self.prefix?.value,
             interface: self.interface?.value,
             label: self.label.map(|label| label.value),
+            announcing: self.announcing.finish(address),
         })
     }
 
@@ -116,6 +122,7 @@ impl Draft {
         lines.add("  netmask", self.prefix.as_ref(), u8::to_string);
         lines.add("  interface", self.interface.as_ref(), Clone::clone);
         lines.add("  label", self.label.as_ref(), Clone::clone);
+        self.announcing.describe(lines);
     }
 
     /// Another one, on one line.
@@ -131,6 +138,7 @@ impl Draft {
             if let Some(label) = &self.label {
                 text.push_str(&format!(" as {}", label.value));
             }
+            text.push_str(&self.announcing.briefly());
             text
         });
     }

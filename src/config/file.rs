@@ -52,6 +52,9 @@ const ADDRESSES: &str = "addresses";
 const OWN_OPTIONS: &[&str] = &[
     "addr",
     ADDRESSES,
+    "announce-count",
+    "announce-interval",
+    "announce-refresh",
     "ca-file",
     "ca-path",
     "carrier-delay",

@@ -11,7 +11,7 @@ use super::origin::{Origin, Sourced, Written};
 use super::process::Process;
 use super::report::{Caution, Fault, Findings};
 use super::terms::Terms;
-use super::{Group, files};
+use super::{Group, announce, files};
 
 /// The longest trigger value, in bytes: it is part of a candidate's key.
 const MAX_VALUE: usize = 256;
@@ -126,13 +126,20 @@ impl Reader<'_> {
         }
     }
 
-    /// Those of our own list go where vip-manager's goes, if nothing else is said.
+    /// Those of our own list go where vip-manager's goes, and are announced as is said beside the list, if nothing else is
+    /// said of them.
     fn addresses(&mut self) -> Vec<address::Draft> {
+        let announcing =
+            announce::Spoken::new(|name| self.levels.option(None, name, self.findings));
+        if !self.manage_vip {
+            announcing.warn_idle(self.findings);
+        }
         let first = Spoken {
             ip: self.written("ip"),
             netmask: self.written("netmask"),
             interface: self.written("interface"),
             label: self.levels.option(None, "label", self.findings),
+            announcing: announcing.clone(),
         };
         let more = self.file.addresses();
         if let (Some(one), false) = (more.first(), self.manage_vip) {
@@ -153,6 +160,7 @@ impl Reader<'_> {
                 netmask: said("netmask"),
                 interface: said("interface").or_else(|| first.interface.clone()),
                 label: said("label"),
+                announcing: announce::Spoken::new(said).or(&announcing),
             };
             reader.read(spoken, &entry.origin)
         });

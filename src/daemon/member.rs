@@ -99,10 +99,11 @@ impl Member {
                 let of = name.as_str().into();
                 let ward = Ward { group: of, deeds };
                 let kernels = group.vips.iter().cloned().map(|vip| {
-                    let (address, hands) = (vip.address, Arc::clone(&hands));
+                    let (address, announcing) = (vip.address, vip.announcing);
+                    let hands = Arc::clone(&hands);
                     let file = AddressFile::of(&directory, &name, address);
                     let kernel = LinkKernel::new(vip, hands, file, ward.clone());
-                    (address, kernel)
+                    (address, announcing, kernel)
                 });
                 let kernels = kernels.collect();
                 let ends = task::Link {

@@ -107,6 +107,7 @@ fn judge_network(facts: &Facts, findings: &mut Findings) {
         prefix,
         interface,
         label: _,
+        announcing: _,
     } = &facts.vip;
     let covers = |own: &&Own| same_network(own.address, *address, own.prefix);
     // A default route's length, or a single host, covers nothing.

@@ -18,14 +18,13 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 pub use self::seen::{LinkSeen, Observed, VipSeen, VipState};
 use crate::election::lease::{KernelLifetime, Lease};
 use crate::election::target::{Blocker, VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
-use crate::vip::announce::Schedule;
+use crate::vip::announce::{Announcing, Schedule};
 
 /// How much earlier than its end a lifetime is prolonged when no new confirm has done it: the
 /// kernel may be 20 ms early, and we may be late.
@@ -94,7 +93,7 @@ pub enum Next {
 /// Follows one address.
 #[derive(Debug)]
 pub struct Reconciler {
-    address: IpAddr,
+    announcing: Announcing,
     /// The last look, and what was acknowledged after it.
     seen: Option<Observed>,
     /// It is from after the last wait.
@@ -123,10 +122,10 @@ struct Lent {
 }
 
 impl Reconciler {
-    /// Starts with nothing known.
-    pub fn new(address: IpAddr) -> Self {
+    /// Starts with nothing known of an address but how it is to be announced.
+    pub fn new(announcing: Announcing) -> Self {
         Self {
-            address,
+            announcing,
             seen: None,
             fresh: false,
             lent: None,
@@ -258,7 +257,7 @@ impl Reconciler {
                     });
                 }
                 if matches!(step, Step::Add { .. }) {
-                    self.announce = Some(Schedule::start(self.address, now));
+                    self.announce = Some(Schedule::start(self.announcing, now));
                 }
                 self.failed_adds = 0;
                 self.asked = None;
@@ -296,7 +295,7 @@ impl Reconciler {
         }
         if let VipTarget::HeldUntil(lease) = &order.target {
             at.push(lease.end());
-            at.extend(self.announce.as_ref().map(Schedule::next));
+            at.extend(self.announce.as_ref().and_then(Schedule::next));
             if seen.is_held() && lease.kernel_lifetime(self.refresh_at(lease)).is_some() {
                 at.push(self.refresh_at(lease));
             }
@@ -345,11 +344,12 @@ impl Reconciler {
         let way = seen.link.and_then(|link| Some((link.mac?, link.moves)));
         if self.told != way {
             self.told = way;
-            self.announce = Some(Schedule::start(self.address, now));
+            self.announce = Some(Schedule::start(self.announcing, now));
         }
         self.announce
             .as_ref()
-            .filter(|schedule| schedule.next() <= now)
+            .and_then(Schedule::next)
+            .filter(|due| *due <= now)
             .map(|_| Step::Announce)
     }
 

@@ -19,6 +19,7 @@ use crate::driver::clock::Clock;
 use crate::election::target::{VipOrder, VipReport, VipTarget};
 use crate::election::time::Timestamp;
 use crate::status::counters::Deeds;
+use crate::vip::announce::Announcing;
 use crate::vip::journal::Journal;
 use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
 use crate::vip::together;
@@ -61,16 +62,18 @@ pub struct Link {
 /// Runs until the driver is gone. Every kernel is that of one address.
 pub async fn run<K: Kernel, C: Clock>(
     group: &str,
-    kernels: Vec<(IpAddr, K)>,
+    kernels: Vec<(IpAddr, Announcing, K)>,
     mut clock: C,
     mut link: Link,
 ) {
-    let hands = kernels.into_iter().map(|(address, kernel)| Hand {
-        kernel,
-        reconciler: Reconciler::new(address),
-        journal: Journal::of(group, address),
-        blind: 0,
-    });
+    let hands = kernels
+        .into_iter()
+        .map(|(address, announcing, kernel)| Hand {
+            kernel,
+            reconciler: Reconciler::new(announcing),
+            journal: Journal::of(group, address),
+            blind: 0,
+        });
     let hands: Vec<_> = hands.collect();
     let mut task = Task {
         reports: vec![None; hands.len()],

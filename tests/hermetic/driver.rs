@@ -22,6 +22,7 @@ use vip_elector::status::Role;
 use vip_elector::status::change::Cause;
 use vip_elector::status::counters::Deeds;
 use vip_elector::status::snapshot::{About, PULSE, Snapshot};
+use vip_elector::vip::announce::Announcing;
 use vip_elector::vip::task;
 
 use self::memory::{Forgetful, MemoryConsul, MemoryKernel, PausedClock};
@@ -357,6 +358,12 @@ async fn a_driver_wakes_others_for_news_alone_and_goes_round_all_the_same() {
     );
 }
 
+async fn run_vip(kernel: MemoryKernel, ends: task::Link) {
+    let address = "192.0.2.1".parse().unwrap();
+    let kernels = vec![(address, Announcing::of(address), kernel)];
+    task::run("key", kernels, PausedClock::new(), ends).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driver_is_gone() {
     let kernel = MemoryKernel::default();
@@ -372,11 +379,7 @@ async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driv
         reports,
         deeds: Arc::clone(&deeds),
     };
-    let address = "192.0.2.1".parse().unwrap();
-    let running = tokio::spawn({
-        let kernel = kernel.clone();
-        async move { task::run("key", vec![(address, kernel)], PausedClock::new(), ends).await }
-    });
+    let running = tokio::spawn(run_vip(kernel.clone(), ends));
     let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);
     reports_seen.wait_for(off).await.unwrap();
 
@@ -420,12 +423,8 @@ async fn the_vip_task_ends_a_lease_that_nobody_prolongs() {
         reports,
         deeds: Arc::default(),
     };
-    let address = "192.0.2.1".parse().unwrap();
     let started = tokio::time::Instant::now();
-    let running = tokio::spawn({
-        let kernel = kernel.clone();
-        async move { task::run("key", vec![(address, kernel)], PausedClock::new(), ends).await }
-    });
+    let running = tokio::spawn(run_vip(kernel.clone(), ends));
     let on = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| r.held);
     reports_seen.wait_for(on).await.unwrap();
     let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);

@@ -24,6 +24,7 @@ use vip_elector::status::board::View;
 use vip_elector::status::counters::Timed;
 use vip_elector::status::http::{self, Response};
 use vip_elector::status::snapshot::{About, Said, Snapshot};
+use vip_elector::vip::announce::Announcing;
 
 const NOW: Timestamp = Timestamp::from_boot(Duration::from_secs(3600));
 
@@ -33,11 +34,13 @@ fn begin() -> SystemTime {
 }
 
 fn vip(address: &str, prefix: u8) -> Vip {
+    let address = address.parse().unwrap();
     Vip {
-        address: address.parse().unwrap(),
+        address,
         prefix,
         interface: "eth0".into(),
         label: None,
+        announcing: Announcing::of(address),
     }
 }
 

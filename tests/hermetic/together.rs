@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use vip_elector::driver::clock::Clock;
 use vip_elector::election::lease::{Lease, Terms};
 use vip_elector::election::target::{Blocker, VipOrder, VipReport, VipTarget};
+use vip_elector::vip::announce::Announcing;
 use vip_elector::vip::reconcile::{LinkSeen, Observed, Step, VipSeen, VipState};
 use vip_elector::vip::task::{self, Kernel};
 
@@ -111,8 +112,11 @@ impl Group {
         };
         let addresses = ["192.0.2.1", "2001:db8::1", "192.0.2.2"];
         let addresses = addresses.map(|text| text.parse::<IpAddr>().unwrap());
-        let pairs = addresses.into_iter().zip(kernels.clone()).collect();
-        let running = async move { task::run("key", pairs, PausedClock::new(), ends).await };
+        let each = addresses.into_iter().zip(kernels.clone());
+        let each = each
+            .map(|(address, kernel)| (address, Announcing::of(address), kernel))
+            .collect();
+        let running = async move { task::run("key", each, PausedClock::new(), ends).await };
         Self {
             kernels,
             orders,

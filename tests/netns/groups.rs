@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use vip_lab::cluster::{Cluster, Host};
-use vip_lab::process::{Log, Process};
+use vip_lab::process::{Line, Log, Process};
 use vip_lab::time::until;
 use vip_lab::witness::Change;
 
@@ -20,7 +20,7 @@ use crate::{DAEMON, LOCK_FLAG};
 const PORT: &str = "127.0.0.1:8548";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 4] = [
+    let tests: [(&str, Test); 5] = [
         (
             "groups_come_change_and_go_and_the_others_are_not_touched",
             come_and_go,
@@ -31,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "an_address_goes_with_its_interface_and_the_others_with_it",
             interface,
         ),
+        ("each_address_is_announced_as_it_was_asked_for", announced),
     ];
     let trial = |(name, test)| Trial::test(name, move || alone::run(test));
     tests.map(trial).into()
@@ -213,6 +214,40 @@ fn interface(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
     })?;
     come()?;
     site.holds(&["10.77.0.201", "10.78.0.201"])?;
+    Ok(())
+}
+
+fn announced(_: &Cluster, host: &Host) -> Result<(), Box<dyn Error>> {
+    let site = Site::new(host)?;
+    let once = "10.77.0.201";
+    let thrice = "fd77::201";
+    let always = "10.77.0.202";
+    let text = format!(
+        "ip: {once}\ninterface: eth0\nvip-elector:\n  log-level: debug\n  announce-count: 1\n  announce-refresh: 0s\n  \
+         addresses:\n  - {{ip: '{thrice}', announce-count: 3, announce-interval: 100ms}}\n  - {{ip: {always}, \
+         announce-refresh: 1s}}\n"
+    );
+    site.write_text("a", &text)?;
+    let daemon = site.start()?;
+    let times = |address: &str| {
+        let address = format!("address={address} ");
+        daemon.log.read(|lines| {
+            let said =
+                |line: &&Line| line.text.contains("Announce") && line.text.contains(&address);
+            lines.iter().filter(said).count()
+        })
+    };
+    // Four of them take longer than all that the others may say.
+    until("the refreshes", LIMIT, || match times(always) {
+        4.. => Ok(()),
+        count => Err(format!("{count}")),
+    })?;
+    assert_eq!(
+        (times(once), times(thrice)),
+        (1, 3),
+        "{}",
+        daemon.log.tail(40)
+    );
     Ok(())
 }
 

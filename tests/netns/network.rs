@@ -2,6 +2,8 @@
 //! conflicts, and a host that has no IPv4.
 
 use std::error::Error;
+use std::io::ErrorKind;
+use std::net::{Ipv6Addr, SocketAddrV6, TcpStream};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -19,7 +21,7 @@ use crate::answers::curl;
 type Tried<T> = Result<T, Box<dyn Error>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
         (
             "a_carrier_that_flaps_costs_nothing_and_one_that_is_lost_the_lock",
             carrier,
@@ -35,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         ("detection_that_finds_another_holder_is_heeded", detected),
         ("a_host_without_ipv4_takes_part", without_ipv4),
+        ("a_link_local_address_alone_will_do", link_local),
     ];
     tests
         .map(|(name, test)| Trial::test(name, move || run(test)))
@@ -81,16 +84,7 @@ impl<'a> Cable<'a> {
         let mut lines: Vec<&str> = text.lines().filter(|line| other(line)).collect();
         let ours = format!("ip: {vip}\nnetmask: 24\ninterface: {interface}");
         lines.push(&ours);
-        let file = self.host.directory().join("cable.yml");
-        std::fs::write(&file, lines.join("\n"))?;
-        let mut command = self.host.command(DAEMON);
-        command
-            .args(["--manage-vip", "--lock-delay=3s", "--vip-manager-config"])
-            .arg(&file)
-            .args(arguments);
-        let log = Log::default();
-        let process = Process::start(command, &log, &self.host.directory().join("daemon.log"))?;
-        Ok(Daemon { process, log })
+        start(self.host, &lines.join("\n"), arguments)
     }
 
     fn has(&self, vip: &str) -> Tried<bool> {
@@ -107,12 +101,31 @@ impl<'a> Cable<'a> {
         })?)
     }
 
+    /// The number of `eth8`.
+    fn index(&self) -> Tried<u32> {
+        let shown = self.neighbour.ip(&["-o", "link", "show", "dev", "eth8"])?;
+        Ok(shown.split(':').next().unwrap_or_default().parse()?)
+    }
+
     fn neighbour_takes(&self, verb: &str, vip: &str) -> Tried<()> {
         let prefix = if vip == V4 { 32 } else { 128 };
         let vip = format!("{vip}/{prefix}");
         self.neighbour.ip(&["address", verb, &vip, "dev", "eth8"])?;
         Ok(())
     }
+}
+
+fn start(host: &Host, text: &str, arguments: &[&str]) -> Tried<Daemon> {
+    let file = host.directory().join("cable.yml");
+    std::fs::write(&file, text)?;
+    let mut command = host.command(DAEMON);
+    command
+        .args(["--manage-vip", "--lock-delay=3s", "--vip-manager-config"])
+        .arg(file)
+        .args(arguments);
+    let log = Log::default();
+    let process = Process::start(command, &log, &host.directory().join("daemon.log"))?;
+    Ok(Daemon { process, log })
 }
 
 fn lost_the_lock(daemon: &Daemon, from: usize) -> bool {
@@ -184,9 +197,8 @@ fn conflict(cluster: &Cluster, host: &Host) -> Tried<()> {
     let cable = Cable::lay(cluster, host)?;
     let daemon = cable.start(V4, "eth9", &["--listen=127.0.0.1:8548"])?;
     cable.until_has(V4)?;
-    let shown = cable.neighbour.ip(&["-o", "link", "show", "dev", "eth8"])?;
     let eth8 = Link {
-        index: shown.split(':').next().unwrap_or_default().parse()?,
+        index: cable.index()?,
         name: "eth8".to_owned(),
         other_names: Vec::new(),
         mac: Some(Mac(NEIGHBOUR)),
@@ -308,5 +320,34 @@ fn without_ipv4(cluster: &Cluster, _: &Host) -> Tried<()> {
     log.wait_for("address added", 0, LIMIT)?;
     let shown = six.ip(&["-o", "address", "show", "dev", "eth0"])?;
     assert!(shown.contains("fd00::9/128"), "{shown}");
+    Ok(())
+}
+
+/// An interface that has an address of the link alone, and virtual IPs of the link and of the world.
+fn link_local(cluster: &Cluster, host: &Host) -> Tried<()> {
+    let cable = Cable::lay(cluster, host)?;
+    for [family, address] in [["-4", "192.0.2.1/24"], ["-6", "2001:db8::1/64"]] {
+        host.namespace()
+            .ip(&[family, "address", "delete", address, "dev", "eth9"])?;
+    }
+    let text = format!(
+        "ip: fe80::9\nnetmask: 64\ninterface: eth9\ntrigger-key: link/leader\ndcs-type: consul\nvip-elector:\n  \
+         addresses: [{{ip: '{V6}', netmask: 64}}]\n"
+    );
+    let _daemon = start(host, &text, &[])?;
+    cable.until_has("fe80::9")?;
+    cable.until_has(V6)?;
+    for vip in ["fe80::9", V6] {
+        let vip: Ipv6Addr = vip.parse()?;
+        let closed = SocketAddrV6::new(vip, 9, 0, cable.index()?).into();
+        // Who refuses is there.
+        until("the neighbour to be answered", LIMIT, || {
+            let asked = || TcpStream::connect_timeout(&closed, Duration::from_secs(1));
+            match cable.neighbour.enter(asked) {
+                Ok(Err(refused)) if refused.kind() == ErrorKind::ConnectionRefused => Ok(()),
+                other => Err(format!("{vip}: {other:?}")),
+            }
+        })?;
+    }
     Ok(())
 }

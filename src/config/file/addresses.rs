@@ -1,18 +1,29 @@
 //! Pure: the list of a group's further addresses, as it was written.
 
+use super::super::announce;
 use super::super::origin::{Origin, Written};
 use super::super::report::{Fault, Findings};
 use super::yaml::{Content, Node};
 
 /// What may be said of an address.
-const SETTINGS: [&str; 4] = ["ip", "netmask", "interface", "label"];
+const SETTINGS: [&str; 7] = [
+    "ip",
+    "netmask",
+    "interface",
+    "label",
+    announce::COUNT,
+    announce::INTERVAL,
+    announce::REFRESH,
+];
+
+type Settings = [Option<Written>; SETTINGS.len()];
 
 const EXAMPLE: &str = "addresses: [192.168.0.11, 2001:db8::10]";
 
 /// One address of the list, with its line.
 pub(in crate::config) struct AddressEntry {
     pub(in crate::config) origin: Origin,
-    settings: [Option<Written>; 4],
+    settings: Settings,
 }
 
 impl AddressEntry {
@@ -46,7 +57,7 @@ pub(super) fn read(content: Content, list: &Origin, findings: &mut Findings) -> 
 
 fn item(content: Content, origin: Origin, findings: &mut Findings) -> Option<AddressEntry> {
     let found = content.kind();
-    let mut settings = [const { None }; 4];
+    let mut settings = Settings::default();
     match content {
         Content::One(text) => settings[0] = Some(Written::new(text, origin.clone())),
         Content::Mapping(nodes) => {
@@ -63,7 +74,7 @@ fn item(content: Content, origin: Origin, findings: &mut Findings) -> Option<Add
     Some(AddressEntry { origin, settings })
 }
 
-fn take(node: Node, item: &Origin, settings: &mut [Option<Written>; 4], findings: &mut Findings) {
+fn take(node: Node, item: &Origin, settings: &mut Settings, findings: &mut Findings) {
     let origin = item.at_line(node.line);
     let Some(number) = SETTINGS.iter().position(|known| *known == node.key) else {
         let known = SETTINGS.join(", ");

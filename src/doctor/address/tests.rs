@@ -1,6 +1,7 @@
 use super::*;
 use crate::doctor::report::Level;
 use crate::doctor::tests::{self, Bad, assert_alone};
+use crate::vip::announce::Announcing;
 
 fn own(text: &str, interface: &str) -> Own {
     let (address, prefix) = text.split_once('/').unwrap();
@@ -33,11 +34,13 @@ fn good() -> Facts {
 }
 
 fn vip(address: &str, prefix: u8) -> Vip {
+    let address = address.parse().unwrap();
     Vip {
-        address: address.parse().unwrap(),
+        address,
         prefix,
         interface: "eth0".to_owned(),
         label: None,
+        announcing: Announcing::of(address),
     }
 }
 

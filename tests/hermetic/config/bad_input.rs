@@ -443,6 +443,12 @@ fn many() -> Vec<(&'static str, Host)> {
             more("[{ip: 192.168.0.1, label: bond0 vip}]"),
         ),
         ("label_of_ipv6", more("[{ip: 2001:db8::1, label: bond0}]")),
+        (
+            "announcing_never_or_all_the_time",
+            more(
+                "[{ip: 192.168.0.1, announce-count: 0, announce-interval: 1ms, announce-refresh: 500ms}]",
+            ),
+        ),
     ]
 }
 

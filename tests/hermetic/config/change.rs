@@ -55,6 +55,18 @@ fn an_address_more_is_another_list() {
 }
 
 #[test]
+fn an_address_that_is_announced_otherwise() {
+    let more = "vip-elector: {announce-count: 1, announce-interval: 1s, announce-refresh: 0s}\n";
+    let said = refused(&managed("").good(), &managed(more).good());
+    assert_eq!(
+        said,
+        "starts over: announce-count from 5 to 1, because the address is held by it\n\
+         starts over: announce-interval from 1.1s to 1s, because the address is held by it\n\
+         starts over: announce-refresh from 1m to none, because the address is held by it\n"
+    );
+}
+
+#[test]
 fn the_way_to_consul_the_probe_and_the_log_may_change() {
     let from = managed("").good();
     let to = managed(

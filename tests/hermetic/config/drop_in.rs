@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vip_elector::config::Vip;
 use vip_elector::consul::access::Endpoint;
+use vip_elector::vip::announce::Announcing;
 
 use super::{FILE, Host, MINIMAL, warnings};
 
@@ -34,11 +35,13 @@ fn the_sample_file() {
 fn the_sample_file_all_in_one() {
     let config = Host::with_file(SAMPLE).argument("--manage-vip").good();
     insta::assert_snapshot!(config.describe());
+    let address = IpAddr::from([192, 168, 227, 200]);
     let vip = Vip {
-        address: IpAddr::from([192, 168, 227, 200]),
+        address,
         prefix: 24,
         interface: "bond0".to_owned(),
         label: None,
+        announcing: Announcing::of(address),
     };
     assert_eq!(config.groups[0].vips, [vip]);
     assert_eq!(

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use vip_elector::vip::announce::Announcing;
+
 use super::{Host, warnings};
 
 const D: &str = "/etc/vip-elector/groups";
@@ -103,6 +105,34 @@ fn several_addresses_of_both_families() {
         "addresses (/etc/vip-elector/groups/a.yml line 9, key `vip-elector.addresses`) means nothing without manage-vip; \
          add that, or leave this out\n"
     );
+}
+
+#[test]
+fn each_address_is_announced_as_its_file_says() {
+    let text = "trigger-key: a\nip: 192.168.0.9\ninterface: bond0\nvip-elector:\n  announce-count: 2\n  \
+                announce-refresh: 0s\n  addresses:\n  - 2001:db8::9\n  - {ip: 192.168.1.9, announce-count: 1, \
+                announce-interval: 200ms, announce-refresh: 30s}\n";
+    let config = with_directory(&[("a.yml", text)])
+        .argument("--manage-vip")
+        .good();
+    let announcing = |count, interval, refresh: u64| Announcing {
+        count,
+        interval: Duration::from_millis(interval),
+        refresh: Some(Duration::from_secs(refresh)).filter(|refresh| !refresh.is_zero()),
+    };
+    let vips = config.groups[0].vips.iter().map(|vip| vip.announcing);
+    assert_eq!(
+        vips.collect::<Vec<_>>(),
+        [
+            announcing(2, 1100, 0),
+            announcing(2, 1100, 0),
+            announcing(1, 200, 30)
+        ]
+    );
+    insta::assert_snapshot!(config.describe());
+
+    let unmanaged = with_directory(&[("a.yml", text)]).good();
+    insta::assert_snapshot!(warnings(&unmanaged));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl World {
     pub(super) fn new() -> Self {
         Self {
             now: Timestamp::from_boot(Duration::from_secs(100)),
-            reconciler: Reconciler::new(ADDRESS.parse().unwrap()),
+            reconciler: Reconciler::new(Announcing::of(ADDRESS.parse().unwrap())),
             order: VipOrder {
                 version: 0,
                 target: VipTarget::Absent,

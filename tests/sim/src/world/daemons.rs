@@ -15,6 +15,7 @@ use vip_elector::election::note::Before;
 use vip_elector::election::peer::GroupId;
 use vip_elector::election::status::{Outcome, Phase};
 use vip_elector::election::target::{VipOrder, VipTarget};
+use vip_elector::vip::announce::Announcing;
 use vip_elector::vip::reconcile::Reconciler;
 
 use super::{Event, World};
@@ -80,7 +81,7 @@ impl World<'_> {
         let it = &mut self.hosts[host];
         it.told = it.plan.lock_delay;
         let (machine, actions) = Machine::start(params, it.clock.read(self.now), seed);
-        let reconciler = Reconciler::new(ADDRESS);
+        let reconciler = Reconciler::new(Announcing::of(ADDRESS));
         let mut process = Process::new(number, self.now, plan, machine, reconciler, first);
         match before {
             Before::Nothing => {}
