@@ -7,7 +7,7 @@ use vip_lab::usage::Usage;
 
 use super::carrier::Carrier;
 use crate::bench::record::{Machine, milliseconds};
-use crate::bench::statistics::median;
+use crate::bench::statistics::{median, typical};
 
 /// How much resident memory each further group may take, in KiB.
 const MEMORY: f64 = 32.0;
@@ -44,8 +44,8 @@ pub(super) struct Row {
     pub(super) consul_seconds: Option<f64>,
     /// What a bare client needs.
     pub(super) floor: Option<Floor>,
-    /// The leader is asked to stop.
-    pub(super) stop: Option<Times>,
+    /// The leader is asked to stop: each time.
+    pub(super) stops: Vec<Times>,
     /// The leader is killed.
     pub(super) kill: Option<Times>,
     /// The leader's host loses power.
@@ -169,7 +169,7 @@ impl Row {
             requests: None,
             consul_seconds: None,
             floor: None,
-            stop: None,
+            stops: Vec::new(),
             kill: None,
             crash: None,
             missing: Vec::new(),
@@ -178,34 +178,44 @@ impl Row {
 
     /// Adds what an ending came to.
     pub(super) fn add(&mut self, ending: Ending, seen: &Exodus) {
-        let times = Some(Times {
+        let times = Times {
             took: seen.took.map(milliseconds),
             between: seen.between.map(milliseconds),
             gap: seen.gap.map(milliseconds),
             moved: seen.moved,
             lost: seen.lost.len(),
             overlap: milliseconds(seen.overlap),
-        });
+        };
         match ending {
-            Ending::Stop => self.stop = times,
-            Ending::Kill => self.kill = times,
-            Ending::Crash => self.crash = times,
+            Ending::Stop => self.stops.push(times),
+            Ending::Kill => self.kill = Some(times),
+            Ending::Crash => self.crash = Some(times),
         }
+    }
+
+    /// Returns the planned handover that stands for all: one that took as long as the median.
+    pub(super) fn stop(&self) -> Option<&Times> {
+        let took: Vec<_> = self.stops.iter().map(Times::arrived).collect();
+        self.stops.get(typical(&took)?)
+    }
+
+    /// Returns every ending with its name, planned handovers first; nothing for what was not measured.
+    pub(super) fn endings(&self) -> impl Iterator<Item = (&'static str, Option<&Times>)> {
+        let stops = self.stops.iter().map(Some);
+        let none = self.stops.is_empty().then_some(None);
+        let stops = stops.chain(none).map(|times| ("stop", times));
+        let unclean = [("kill", &self.kill), ("crash", &self.crash)];
+        stops.chain(unclean.map(|(name, times)| (name, times.as_ref())))
     }
 
     /// Returns a planned handover as a multiple of what a bare client needs.
     pub(super) fn ratio(&self) -> Option<f64> {
-        Some(self.stop.as_ref()?.took? / self.floor.as_ref()?.median?)
+        Some(self.stop()?.arrived()? / self.floor.as_ref()?.median?)
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
         let groups = self.groups;
-        let endings = [
-            ("stop", &self.stop),
-            ("kill", &self.kill),
-            ("crash", &self.crash),
-        ];
-        let endings = endings.into_iter().map(|(name, times)| match times {
+        let endings = self.endings().map(|(name, times)| match times {
             Some(times) => Verdict {
                 good: times.lost == 0 && times.overlap == 0.0,
                 text: format!(
@@ -231,6 +241,13 @@ impl Row {
             ),
         });
         endings.chain(connections).chain(ratio).collect()
+    }
+}
+
+impl Times {
+    /// Returns how long it took until all had arrived; nothing where some have not.
+    pub(super) fn arrived(&self) -> Option<f64> {
+        self.took.filter(|_| self.lost == 0)
     }
 }
 
@@ -308,7 +325,7 @@ mod tests {
             leading: Some(weight.clone()),
             standing_by: Some(weight),
             floor: Some(Floor::new(vec![90.0, 100.0, 300.0], 16)),
-            stop: Some(times.clone()),
+            stops: vec![times.clone()],
             kill: Some(times.clone()),
             crash: Some(times),
             ..Row::new(Carrier::One.name(), groups)
@@ -346,7 +363,7 @@ mod tests {
     fn whatever_is_lost_or_twice_or_not_measured_is_bad() {
         let mut one = row(1, 8_000, 5.0);
         one.kill.as_mut().unwrap().lost = 1;
-        one.stop.as_mut().unwrap().overlap = 0.5;
+        one.stops[0].overlap = 0.5;
         one.crash = None;
         one.leading.as_mut().unwrap().connections = 33;
         assert_eq!(bad(vec![one]).len(), 4);

@@ -53,7 +53,7 @@ fn rows(figures: &Figures) -> Vec<[String; 13]> {
         };
         let megabytes = |weight: &Weight| format!("{:.1}", weight.resident_kib as f64 / 1024.0);
         let cpu = |weight: &Weight| format!("{:.2}", weight.cpu_seconds);
-        let handover = match (took(row.stop.as_ref()), row.ratio()) {
+        let handover = match (row.stop().and_then(Times::arrived), row.ratio()) {
             (Some(took), Some(ratio)) => format!("{took:.0} ({ratio:.1}x)"),
             (Some(took), None) => format!("{took:.0}"),
             (None, _) => "-".to_owned(),
@@ -73,7 +73,10 @@ fn rows(figures: &Figures) -> Vec<[String; 13]> {
             row.consul_seconds
                 .map_or("-".to_owned(), |seconds| format!("{seconds:.1}")),
             handover,
-            took(row.crash.as_ref()).map_or("-".to_owned(), |took| format!("{took:.0}")),
+            row.crash
+                .as_ref()
+                .and_then(Times::arrived)
+                .map_or("-".to_owned(), |took| format!("{took:.0}")),
         ]
     };
     let headings = [HEADINGS.map(str::to_owned)];
@@ -93,13 +96,8 @@ fn notes_of(row: &Row) -> Vec<String> {
             floor.at_once
         ))
     });
-    let endings = [
-        ("stop", &row.stop),
-        ("kill", &row.kill),
-        ("crash", &row.crash),
-    ];
-    let endings = endings.into_iter().filter_map(|(ending, times)| {
-        let times = times.as_ref()?;
+    let endings = row.endings().filter_map(|(ending, times)| {
+        let times = times?;
         let time = |time: Option<f64>| time.map_or("-".to_owned(), |time| format!("{time:.1} ms"));
         Some(format!(
             "{name}: {ending}: {} moved in {}, {} from the first off to the last on, an address gone for {} \
@@ -119,11 +117,6 @@ fn notes_of(row: &Row) -> Vec<String> {
     floor.into_iter().chain(endings).chain(missing).collect()
 }
 
-/// Nothing where not all of them have arrived.
-fn took(times: Option<&Times>) -> Option<f64> {
-    times.filter(|times| times.lost == 0)?.took
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,19 +124,17 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_a_dash() {
-        let times = |lost| {
-            Some(Times {
-                took: Some(1_234.5),
-                between: None,
-                gap: None,
-                moved: 9,
-                lost,
-                overlap: 0.0,
-            })
+        let times = |lost| Times {
+            took: Some(1_234.5),
+            between: None,
+            gap: None,
+            moved: 9,
+            lost,
+            overlap: 0.0,
         };
         let mut row = Row::new("ours", 10);
-        row.stop = times(0);
-        row.crash = times(1);
+        row.stops = vec![times(0)];
+        row.crash = Some(times(1));
         row.missing.push("no time".to_owned());
         let figures = Figures {
             rows: vec![row],

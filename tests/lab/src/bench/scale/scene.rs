@@ -19,6 +19,9 @@ pub(super) const RHYTHM: Duration = Duration::from_millis(20);
 
 /// How long after all is well nothing is measured yet: first renewals, second announcements.
 const CALM: Duration = Duration::from_secs(10);
+/// How often the leader is asked to stop. The median counts.
+const STOPS: usize = 3;
+
 /// How often connections are counted.
 const LOOKS: u32 = 10;
 
@@ -49,7 +52,12 @@ pub(super) fn measure(
         let times = times.into_iter().map(milliseconds).collect();
         row.floor = Some(Floor::new(times, bare::AT_ONCE));
     }
-    for ending in [Ending::Stop, Ending::Kill, Ending::Crash] {
+    for ending in [
+        [Ending::Stop; STOPS].as_slice(),
+        &[Ending::Kill, Ending::Crash],
+    ]
+    .concat()
+    {
         if ending == Ending::Kill && !carrier.promises() {
             // Its address stays for ever.
             continue;
