@@ -106,10 +106,12 @@ impl Member {
                     (address, announcing, kernel)
                 });
                 let kernels = kernels.collect();
+                let turns = Arc::clone(&hands.turns);
                 let ends = task::Link {
                     orders: orders_seen,
                     reports,
                     deeds: Arc::clone(&told.borrow().about.deeds),
+                    turns,
                 };
                 let (name, clock) = (name.clone(), clock.clone());
                 tasks.spawn(async move { task::run(&name, kernels, clock, ends).await });

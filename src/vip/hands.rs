@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use vip_netlink::{Error, Netlink};
 
 use crate::config::Conduct;
 use crate::vip::herald::Herald;
 use crate::vip::sentry::Sentry;
+use crate::vip::task::AT_ONCE;
 
 /// One connection to the kernel, and a few packet sockets, however many addresses there are.
 pub struct Hands {
@@ -18,6 +20,8 @@ pub struct Hands {
     pub sentry: Sentry,
     /// How the addresses behave.
     pub conduct: Conduct,
+    /// Whose turn it is to take addresses off.
+    pub turns: Arc<Semaphore>,
 }
 
 impl Hands {
@@ -35,6 +39,7 @@ impl Hands {
             herald,
             sentry,
             conduct,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
 }

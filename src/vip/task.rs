@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::select_all;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::driver::clock::Clock;
 use crate::election::target::{VipOrder, VipReport, VipTarget};
@@ -23,6 +23,10 @@ use crate::vip::announce::Announcing;
 use crate::vip::journal::Journal;
 use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
 use crate::vip::together;
+
+/// How many groups of a process take their addresses off before those who are to hear of it have their turn: as many as
+/// one transaction hands over. A thousand in a row would keep the first address off until the last one is.
+pub const AT_ONCE: usize = 16;
 
 /// How many looks and steps may follow each other without a wait: a bound on a disagreement with the kernel.
 const TURNS_PER_PASS: usize = 32;
@@ -57,6 +61,8 @@ pub struct Link {
     pub reports: watch::Sender<Option<VipReport>>,
     /// What is counted.
     pub deeds: Arc<Deeds>,
+    /// Those of all groups of the process: [`AT_ONCE`] of them.
+    pub turns: Arc<Semaphore>,
 }
 
 /// Runs until the driver is gone. Every kernel is that of one address.
@@ -80,9 +86,22 @@ pub async fn run<K: Kernel, C: Clock>(
         hands,
     };
     while task.hands.iter().all(|hand| hand.blind < BLIND_LIMIT) {
+        // Nobody's lease waits for a turn: what is held takes none, and the kernel ends it all the same.
+        let off = |order: &VipOrder| order.target == VipTarget::Absent;
+        let wants_turn = off(&link.orders.borrow());
+        let turn = match wants_turn {
+            true => link.turns.acquire().await.ok(),
+            false => None,
+        };
+        // What is wanted may have become another thing meanwhile.
         let order = *link.orders.borrow_and_update();
+        let turn = turn.filter(|_| off(&order));
         // In a box: most of the time the task only waits.
         let wake_at = Box::pin(task.pass(&clock, &link, &order)).await;
+        if turn.is_some() {
+            tokio::task::yield_now().await;
+        }
+        drop(turn);
         let sleep = async {
             match wake_at {
                 Some(at) => clock.sleep_until(at).await,

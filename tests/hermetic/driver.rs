@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use vip_elector::driver::clock::Clock;
 use vip_elector::driver::{self, Link, World};
@@ -358,82 +360,108 @@ async fn a_driver_wakes_others_for_news_alone_and_goes_round_all_the_same() {
     );
 }
 
-async fn run_vip(kernel: MemoryKernel, ends: task::Link) {
-    let address = "192.0.2.1".parse().unwrap();
-    let kernels = vec![(address, Announcing::of(address), kernel)];
-    task::run("key", kernels, PausedClock::new(), ends).await;
+/// A VIP task whose driver is the test itself.
+struct Hand {
+    kernel: MemoryKernel,
+    orders: watch::Sender<VipOrder>,
+    reports: watch::Receiver<Option<VipReport>>,
+    deeds: Arc<Deeds>,
+    task: JoinHandle<()>,
+}
+
+impl Hand {
+    fn start(first: VipTarget, turns: &Arc<Semaphore>) -> Self {
+        let kernel = MemoryKernel::default();
+        let (orders, orders_seen) = watch::channel(VipOrder::first(first));
+        let (reports, reports_seen) = watch::channel(None);
+        let deeds = Arc::new(Deeds::default());
+        let ends = task::Link {
+            orders: orders_seen,
+            reports,
+            deeds: Arc::clone(&deeds),
+            turns: Arc::clone(turns),
+        };
+        let address = "192.0.2.1".parse().unwrap();
+        let kernels = vec![(address, Announcing::of(address), kernel.clone())];
+        let running = async move { task::run("key", kernels, PausedClock::new(), ends).await };
+        Self {
+            kernel,
+            orders,
+            reports: reports_seen,
+            deeds,
+            task: tokio::spawn(running),
+        }
+    }
+
+    fn order(&self, version: u64, target: VipTarget) {
+        self.orders.send_replace(VipOrder { version, target });
+    }
+
+    async fn is(&mut self, held: bool) {
+        let so =
+            |report: &Option<VipReport>| report.as_ref().is_some_and(|report| report.held == held);
+        self.reports.wait_for(so).await.unwrap();
+    }
+}
+
+fn turns() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1))
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_vip_task_follows_its_orders_and_takes_the_address_off_when_the_driver_is_gone() {
-    let kernel = MemoryKernel::default();
-    let absent = VipOrder {
-        version: 0,
-        target: VipTarget::Absent,
-    };
-    let (orders, orders_seen) = watch::channel(absent);
-    let (reports, mut reports_seen) = watch::channel(None);
-    let deeds = Arc::new(Deeds::default());
-    let ends = task::Link {
-        orders: orders_seen,
-        reports,
-        deeds: Arc::clone(&deeds),
-    };
-    let running = tokio::spawn(run_vip(kernel.clone(), ends));
-    let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);
-    reports_seen.wait_for(off).await.unwrap();
+    let mut hand = Hand::start(VipTarget::Absent, &turns());
+    hand.is(false).await;
+    hand.order(1, VipTarget::HeldUntil(memory::lease_from_now(D, T)));
+    hand.is(true).await;
+    assert_eq!(hand.reports.borrow().as_ref().unwrap().version, 1);
+    assert!(hand.kernel.is_up());
 
-    let lease = memory::lease_from_now(D, T);
-    orders.send_replace(VipOrder {
-        version: 1,
-        target: VipTarget::HeldUntil(lease),
-    });
-    let on = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| r.held && r.version == 1);
-    reports_seen.wait_for(on).await.unwrap();
-    assert!(kernel.is_up());
-
-    drop(orders);
-    running.await.unwrap();
-    assert!(!kernel.is_up());
-    let announced = kernel
-        .steps()
-        .iter()
-        .filter(|step| *step == "Announce")
-        .count() as u64;
+    drop(hand.orders);
+    hand.task.await.unwrap();
+    assert!(!hand.kernel.is_up());
+    let steps = hand.kernel.steps();
+    let announced = steps.iter().filter(|step| *step == "Announce").count() as u64;
     assert!(announced > 0);
-    assert_eq!(deeds.announcements.load(Ordering::Relaxed), announced);
+    assert_eq!(hand.deeds.announcements.load(Ordering::Relaxed), announced);
     assert_eq!(
-        kernel.steps().last().map(String::as_str),
+        steps.last().map(String::as_str),
         Some("Remove { prefix: 32 }")
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_vip_task_ends_a_lease_that_nobody_prolongs() {
-    let kernel = MemoryKernel::default();
     let lease = memory::lease_from_now(Duration::from_secs(1), T);
-    let held = VipOrder {
-        version: 1,
-        target: VipTarget::HeldUntil(lease),
-    };
-    let (orders, orders_seen) = watch::channel(held);
-    let (reports, mut reports_seen) = watch::channel(None);
-    let ends = task::Link {
-        orders: orders_seen,
-        reports,
-        deeds: Arc::default(),
-    };
     let started = tokio::time::Instant::now();
-    let running = tokio::spawn(run_vip(kernel.clone(), ends));
-    let on = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| r.held);
-    reports_seen.wait_for(on).await.unwrap();
-    let off = |report: &Option<VipReport>| report.as_ref().is_some_and(|r| !r.held);
-    reports_seen.wait_for(off).await.unwrap();
+    let mut hand = Hand::start(VipTarget::HeldUntil(lease), &turns());
+    hand.is(true).await;
+    hand.is(false).await;
     let margin = Duration::from_millis(60);
     assert_eq!(
         started.elapsed().as_millis(),
         (Duration::from_secs(1) - margin).as_millis()
     );
-    drop(orders);
-    running.await.unwrap();
+    drop(hand.orders);
+    hand.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_an_address_to_be_off_goes_on_before_the_next_one_is_taken_off() {
+    let turns = turns();
+    let held = VipTarget::HeldUntil(memory::lease_from_now(D, T));
+    let mut hands: Vec<_> = (0..5).map(|_| Hand::start(held, &turns)).collect();
+    for hand in &mut hands {
+        hand.is(true).await;
+    }
+    for hand in &hands {
+        hand.order(1, VipTarget::Absent);
+    }
+    let kernels: Vec<_> = hands.iter().map(|hand| hand.kernel.clone()).collect();
+    let waiting = hands.iter_mut().map(|hand| async {
+        hand.is(false).await;
+        kernels.iter().filter(|kernel| kernel.is_up()).count()
+    });
+    let left: Vec<_> = waiting.collect::<FuturesUnordered<_>>().collect().await;
+    assert_eq!(left, [4, 3, 2, 1, 0]);
 }

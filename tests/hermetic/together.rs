@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use vip_elector::driver::clock::Clock;
 use vip_elector::election::lease::{Lease, Terms};
@@ -109,6 +109,7 @@ impl Group {
             orders: orders_seen,
             reports,
             deeds: Arc::default(),
+            turns: Arc::new(Semaphore::new(1)),
         };
         let addresses = ["192.0.2.1", "2001:db8::1", "192.0.2.2"];
         let addresses = addresses.map(|text| text.parse::<IpAddr>().unwrap());
