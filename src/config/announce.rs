@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::Vip;
 use super::describe::Lines;
+use super::duration::Go;
 use super::option::{Time, number_within, time_within};
 use super::origin::{Sourced, Written};
 use super::report::{Caution, Fault, Findings};
@@ -127,9 +129,29 @@ impl Draft {
     }
 }
 
+/// How an address is announced, as it continues what is said of it; nothing where that is as usual.
+pub(super) fn unusual(vip: &Vip) -> String {
+    if vip.announcing == Announcing::of(vip.address) {
+        return String::new();
+    }
+    let Announcing {
+        count,
+        interval,
+        refresh,
+    } = vip.announcing;
+    let (interval, refresh) = (Go(interval), Go(refresh.unwrap_or_default()));
+    format!(", {COUNT} {count}, {INTERVAL} {interval}, {REFRESH} {refresh}")
+}
+
 fn refresh(text: &str) -> Result<Time, Fault> {
     match Time::parse(text) {
         Ok(none) if none.duration.is_zero() => Ok(none),
-        _ => time_within(REFRESHES)(text),
+        _ => time_within(REFRESHES)(text).map_err(|fault| {
+            if matches!(fault, Fault::TimeRange { .. }) {
+                Fault::AnnounceRefresh
+            } else {
+                fault
+            }
+        }),
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::duration::Go;
 use super::{Conduct, Config, Group, Session, Vip, announce};
-use crate::vip::announce::Announcing;
 
 /// A setting that stays as it is until then, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +88,6 @@ impl Group {
         let (from, to) = (Some(trigger_value), Some(&next.trigger_value));
         changes.value("trigger-value", ELECTION, &from, &to);
         changes.value("addresses", ADDRESS, &all(vips), &all(&next.vips));
-        for (from, to) in vips.iter().zip(&next.vips) {
-            changes.announcing(&from.announcing, &to.announcing);
-        }
         changes.time("ttl", SESSION, Some(*ttl), Some(next.session.ttl));
         let (from, to) = (Some(*lock_delay), Some(next.session.lock_delay));
         changes.time("lock-delay", SESSION, from, to);
@@ -109,7 +105,8 @@ impl Group {
 }
 
 fn all(vips: &[Vip]) -> Option<String> {
-    let vips: Vec<_> = vips.iter().map(Vip::to_string).collect();
+    let whole = |vip: &Vip| format!("{vip}{}", announce::unusual(vip));
+    let vips: Vec<_> = vips.iter().map(whole).collect();
     (!vips.is_empty()).then(|| vips.join(", "))
 }
 
@@ -155,18 +152,6 @@ impl Changes {
             Some(to.carrier_delay),
         );
         self.time("probe-before-takeover", ADDRESS, probe, to.probe);
-    }
-
-    fn announcing(&mut self, from: &Announcing, to: &Announcing) {
-        let Announcing {
-            count,
-            interval,
-            refresh,
-        } = *from;
-        self.value(announce::COUNT, ADDRESS, &Some(count), &Some(to.count));
-        let to_interval = Some(to.interval);
-        self.time(announce::INTERVAL, ADDRESS, Some(interval), to_interval);
-        self.time(announce::REFRESH, ADDRESS, refresh, to.refresh);
     }
 
     fn switch(&mut self, setting: &'static str, why: &'static str, from: bool, to: bool) {

@@ -175,6 +175,8 @@ pub enum Fault {
     NumberRange { least: String, most: String },
     #[error("is too short to be kept alive; write 1s or more, or 0s for none (3s is the default)")]
     LivenessTtl,
+    #[error("is out of range; write 1s to 24h, or 0s for none (1m is the default)")]
+    AnnounceRefresh,
     #[error(
         "is too short for this lock-delay: if the daemon and what it serves are killed together, the \
          kernel takes the address away too late; write {least} or more"

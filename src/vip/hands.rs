@@ -6,9 +6,14 @@ use tokio::sync::Semaphore;
 use vip_netlink::{Error, Netlink};
 
 use crate::config::Conduct;
+use crate::consul::sharing::OPERATIONS;
 use crate::vip::herald::Herald;
 use crate::vip::sentry::Sentry;
-use crate::vip::task::AT_ONCE;
+
+/// How many groups take their addresses off before those who wait for that have their turn: as many as one transaction
+/// hands over, where nothing was asked for. For each it checks the successor's entry, gives the lock up, has the successor
+/// take it, and deletes our own entry.
+const AT_ONCE: usize = OPERATIONS / 4;
 
 /// One connection to the kernel, and a few packet sockets, however many addresses there are.
 pub struct Hands {
@@ -20,7 +25,7 @@ pub struct Hands {
     pub sentry: Sentry,
     /// How the addresses behave.
     pub conduct: Conduct,
-    /// Whose turn it is to take addresses off.
+    /// Permits to take addresses off.
     pub turns: Arc<Semaphore>,
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::select_all;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::driver::clock::Clock;
 use crate::election::target::{VipOrder, VipReport, VipTarget};
@@ -24,12 +24,8 @@ use crate::vip::journal::Journal;
 use crate::vip::reconcile::{Next, Observed, Reconciler, Step};
 use crate::vip::together;
 
-/// How many groups of a process take their addresses off before those who are to hear of it have their turn: as many as
-/// one transaction hands over. A thousand in a row would keep the first address off until the last one is.
-pub const AT_ONCE: usize = 16;
-
 /// How many looks and steps may follow each other without a wait: a bound on a disagreement with the kernel.
-const TURNS_PER_PASS: usize = 32;
+const STEPS_PER_PASS: usize = 32;
 
 /// How long to wait for a kernel that cannot even be looked at.
 const BLIND_PAUSE: Duration = Duration::from_millis(100);
@@ -61,7 +57,7 @@ pub struct Link {
     pub reports: watch::Sender<Option<VipReport>>,
     /// What is counted.
     pub deeds: Arc<Deeds>,
-    /// Those of all groups of the process: [`AT_ONCE`] of them.
+    /// Permits to take addresses off, for all groups of the process.
     pub turns: Arc<Semaphore>,
 }
 
@@ -84,21 +80,17 @@ pub async fn run<K: Kernel, C: Clock>(
     let mut task = Task {
         reports: vec![None; hands.len()],
         hands,
+        lent_until: None,
     };
     while task.hands.iter().all(|hand| hand.blind < BLIND_LIMIT) {
-        // Nobody's lease waits for a turn: what is held takes none, and the kernel ends it all the same.
-        let off = |order: &VipOrder| order.target == VipTarget::Absent;
-        let wants_turn = off(&link.orders.borrow());
-        let turn = match wants_turn {
-            true => link.turns.acquire().await.ok(),
-            false => None,
-        };
-        // What is wanted may have become another thing meanwhile.
-        let order = *link.orders.borrow_and_update();
-        let turn = turn.filter(|_| off(&order));
         // In a box: most of the time the task only waits.
+        let turn = Box::pin(task.turn(&mut clock, &mut link)).await;
+        // What is wanted may have become another thing meanwhile, and may take longer.
+        let order = *link.orders.borrow_and_update();
+        let turn = turn.filter(|_| is_off(&order));
         let wake_at = Box::pin(task.pass(&clock, &link, &order)).await;
         if turn.is_some() {
+            // Whoever waits for the report goes on before the next group.
             tokio::task::yield_now().await;
         }
         drop(turn);
@@ -133,9 +125,25 @@ struct Task<K> {
     hands: Vec<Hand<K>>,
     /// The last one of each.
     reports: Vec<Option<VipReport>>,
+    /// The end of the last lease, while an address may be up.
+    lent_until: Option<Timestamp>,
 }
 
 impl<K: Kernel> Task<K> {
+    /// Waits for a turn where addresses that may be up are to go: a thousand in a row would keep the first one off, and its
+    /// lock from the next host, until the last one is.
+    ///
+    /// This is for speed alone, and costs no lease: it waits no longer than until its end, and not at all where that is not
+    /// known. Then, and where the addresses are wanted again, there is no turn, and the task goes on without. Cancel safe.
+    async fn turn<C: Clock>(&self, clock: &mut C, link: &mut Link) -> Option<OwnedSemaphorePermit> {
+        let end = self.lent_until.filter(|_| is_off(&link.orders.borrow()))?;
+        tokio::select! {
+            turn = Arc::clone(&link.turns).acquire_owned() => turn.ok(),
+            () = clock.sleep_until(end) => None,
+            _ = link.orders.wait_for(|order| !is_off(order)) => None,
+        }
+    }
+
     /// Takes steps until nothing is left to do, reports, and returns when to look again.
     async fn pass<C: Clock>(
         &mut self,
@@ -152,6 +160,13 @@ impl<K: Kernel> Task<K> {
         if before || self.is_blocked() {
             wake_at = self.round(clock, link, order).await;
         }
+        let held = |report: &Option<VipReport>| report.as_ref().is_none_or(|report| report.held);
+        self.lent_until = match order.target {
+            VipTarget::HeldUntil(lease) => Some(lease.end()),
+            VipTarget::Kept | VipTarget::Absent => {
+                self.lent_until.filter(|_| self.reports.iter().any(held))
+            }
+        };
         if let Some(report) = together::report(&self.reports) {
             link.reports.send_if_modified(|last| {
                 let modified = last.as_ref() != Some(&report);
@@ -205,6 +220,10 @@ impl<K: Kernel> Task<K> {
     }
 }
 
+fn is_off(order: &VipOrder) -> bool {
+    order.target == VipTarget::Absent
+}
+
 /// One address.
 struct Hand<K> {
     kernel: K,
@@ -222,7 +241,7 @@ impl<K: Kernel> Hand<K> {
         link: &Link,
         order: &VipOrder,
     ) -> (Option<VipReport>, Option<Timestamp>) {
-        for _ in 0..TURNS_PER_PASS {
+        for _ in 0..STEPS_PER_PASS {
             match self.reconciler.next(clock.now(), order) {
                 Next::Look => match self.kernel.observe().await {
                     Ok(seen) => {

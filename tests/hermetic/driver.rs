@@ -398,10 +398,42 @@ impl Hand {
     }
 
     async fn is(&mut self, held: bool) {
-        let so =
-            |report: &Option<VipReport>| report.as_ref().is_some_and(|report| report.held == held);
-        self.reports.wait_for(so).await.unwrap();
+        self.says(|report| report.held == held).await;
     }
+
+    async fn says(&mut self, so: impl Fn(&VipReport) -> bool) {
+        let so = |report: &Option<VipReport>| report.as_ref().is_some_and(&so);
+        let said = tokio::time::timeout(LIMIT, self.reports.wait_for(so)).await;
+        said.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_lease_waits_for_a_turn() {
+    let turns = turns();
+    let all_taken = turns.clone().acquire_owned().await.unwrap();
+    let started = tokio::time::Instant::now();
+    let mut hand = Hand::start(VipTarget::Absent, &turns);
+    hand.is(false).await;
+    hand.order(1, VipTarget::HeldUntil(memory::lease_from_now(D, T)));
+    hand.is(true).await;
+    assert_eq!(started.elapsed(), Duration::ZERO);
+
+    // To be taken off, and wanted again before its turn has come.
+    hand.order(2, VipTarget::Absent);
+    tokio::time::sleep(D / 2).await;
+    assert!(hand.kernel.is_up());
+    let lease = memory::lease_from_now(D, T);
+    hand.order(3, VipTarget::HeldUntil(lease));
+    hand.says(|report| report.version == 3).await;
+    assert!(hand.kernel.is_up());
+
+    // The turn does not come before the lease ends.
+    hand.order(4, VipTarget::Absent);
+    hand.is(false).await;
+    assert_eq!(PausedClock::new().now(), lease.end());
+    assert!(!hand.kernel.is_up());
+    drop(all_taken);
 }
 
 fn turns() -> Arc<Semaphore> {

@@ -60,9 +60,8 @@ fn an_address_that_is_announced_otherwise() {
     let said = refused(&managed("").good(), &managed(more).good());
     assert_eq!(
         said,
-        "starts over: announce-count from 5 to 1, because the address is held by it\n\
-         starts over: announce-interval from 1.1s to 1s, because the address is held by it\n\
-         starts over: announce-refresh from 1m to none, because the address is held by it\n"
+        "starts over: addresses from 192.168.0.9/24 on bond0 to 192.168.0.9/24 on bond0, announce-count 1, \
+         announce-interval 1s, announce-refresh 0s, because the address is held by it\n"
     );
 }
 

@@ -14,7 +14,7 @@ use crate::process::Stage;
 use crate::trace::Who;
 
 /// As in `vip::task`.
-const TURNS_PER_PASS: u32 = 32;
+const STEPS_PER_PASS: u32 = 32;
 
 /// As in `vip::task`.
 const BLIND_PAUSE: Duration = Duration::from_millis(100);
@@ -76,7 +76,7 @@ impl World<'_> {
             }
         }
         task.turns += 1;
-        if task.turns > TURNS_PER_PASS {
+        if task.turns > STEPS_PER_PASS {
             let again = task.news || task.changed;
             self.tally.saw("passes of the vip task cut short");
             self.plan_turn(host, if again { Duration::ZERO } else { BLIND_PAUSE });

@@ -1,5 +1,6 @@
 //! Driver: one carrier with so many groups: weighed at rest, and then its leader ends in every way.
 
+use std::iter::repeat_n;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -19,6 +20,7 @@ pub(super) const RHYTHM: Duration = Duration::from_millis(20);
 
 /// How long after all is well nothing is measured yet: first renewals, second announcements.
 const CALM: Duration = Duration::from_secs(10);
+
 /// How often the leader is asked to stop. The median counts.
 const STOPS: usize = 3;
 
@@ -52,12 +54,8 @@ pub(super) fn measure(
         let times = times.into_iter().map(milliseconds).collect();
         row.floor = Some(Floor::new(times, bare::AT_ONCE));
     }
-    for ending in [
-        [Ending::Stop; STOPS].as_slice(),
-        &[Ending::Kill, Ending::Crash],
-    ]
-    .concat()
-    {
+    let stops = repeat_n(Ending::Stop, STOPS);
+    for ending in stops.chain([Ending::Kill, Ending::Crash]) {
         if ending == Ending::Kill && !carrier.promises() {
             // Its address stays for ever.
             continue;
