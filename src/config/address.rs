@@ -112,7 +112,7 @@ impl Draft {
             prefix: self.prefix?.value,
             interface: self.interface?.value,
             label: self.label.map(|label| label.value),
-            announcing: self.announcing.finish(address),
+            announcing: self.announcing.meant(address),
         })
     }
 
@@ -138,7 +138,10 @@ impl Draft {
             if let Some(label) = &self.label {
                 text.push_str(&format!(" as {}", label.value));
             }
-            text.push_str(&self.announcing.briefly());
+            text.push_str(&announce::unusual(
+                *address,
+                self.announcing.meant(*address),
+            ));
             text
         });
     }

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Vip;
 use super::describe::Lines;
 use super::duration::Go;
 use super::option::{Time, number_within, time_within};
@@ -93,18 +92,22 @@ impl Spoken {
 
 impl Draft {
     /// With what is good for `address` where nothing was said.
-    pub(super) fn finish(self, address: IpAddr) -> Announcing {
+    pub(super) fn meant(&self, address: IpAddr) -> Announcing {
         let default = Announcing::of(address);
-        let refresh = |time: Sourced<Time>| {
+        let refresh = |time: &Sourced<Time>| {
             let every = time.value.duration;
             (!every.is_zero()).then_some(every)
         };
         Announcing {
-            count: self.count.map_or(default.count, |count| count.value),
+            count: self
+                .count
+                .as_ref()
+                .map_or(default.count, |count| count.value),
             interval: self
                 .interval
+                .as_ref()
                 .map_or(default.interval, |time| time.value.duration),
-            refresh: self.refresh.map_or(default.refresh, refresh),
+            refresh: self.refresh.as_ref().map_or(default.refresh, refresh),
         }
     }
 
@@ -114,31 +117,18 @@ impl Draft {
         lines.add("  announce-interval", self.interval.as_ref(), Time::show);
         lines.add("  announce-refresh", self.refresh.as_ref(), Time::show);
     }
-
-    /// What was said, as it continues a line.
-    pub(super) fn briefly(&self) -> String {
-        let count = self.count.as_ref().map(|count| count.value.to_string());
-        let time = |time: &Option<Sourced<Time>>| time.as_ref().map(|time| time.value.show());
-        let said = [
-            (COUNT, count),
-            (INTERVAL, time(&self.interval)),
-            (REFRESH, time(&self.refresh)),
-        ];
-        let said = said.map(|(name, value)| value.map(|value| format!(", {name} {value}")));
-        said.into_iter().flatten().collect()
-    }
 }
 
 /// How an address is announced, as it continues what is said of it; nothing where that is as usual.
-pub(super) fn unusual(vip: &Vip) -> String {
-    if vip.announcing == Announcing::of(vip.address) {
+pub(super) fn unusual(address: IpAddr, announcing: Announcing) -> String {
+    if announcing == Announcing::of(address) {
         return String::new();
     }
     let Announcing {
         count,
         interval,
         refresh,
-    } = vip.announcing;
+    } = announcing;
     let (interval, refresh) = (Go(interval), Go(refresh.unwrap_or_default()));
     format!(", {COUNT} {count}, {INTERVAL} {interval}, {REFRESH} {refresh}")
 }

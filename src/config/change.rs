@@ -105,7 +105,7 @@ impl Group {
 }
 
 fn all(vips: &[Vip]) -> Option<String> {
-    let whole = |vip: &Vip| format!("{vip}{}", announce::unusual(vip));
+    let whole = |vip: &Vip| format!("{vip}{}", announce::unusual(vip.address, vip.announcing));
     let vips: Vec<_> = vips.iter().map(whole).collect();
     (!vips.is_empty()).then(|| vips.join(", "))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::addresses::AddressEntry;
 use self::yaml::{Content, Node};
+use super::announce;
 use super::origin::{Origin, Written};
 use super::report::{Caution, Fault, Findings};
 
@@ -52,9 +53,9 @@ const ADDRESSES: &str = "addresses";
 const OWN_OPTIONS: &[&str] = &[
     "addr",
     ADDRESSES,
-    "announce-count",
-    "announce-interval",
-    "announce-refresh",
+    announce::COUNT,
+    announce::INTERVAL,
+    announce::REFRESH,
     "ca-file",
     "ca-path",
     "carrier-delay",
